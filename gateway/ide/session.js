@@ -1,0 +1,125 @@
+// The access token, the requests that carry it, and what the last answer said. No user interface: ide.js
+// subscribes and draws.
+"use strict";
+
+window.Portico = window.Portico || {};
+
+(() => {
+  const ENDPOINT = "/graphql";
+  const STORED_TOKEN = "portico:token";
+
+  const listeners = new Set();
+  let state = {
+    token: sessionStorage.getItem(STORED_TOKEN) ?? "",
+    /** What `readAnswer` made of the last answer that a person asked for; null before the first. */
+    answer: null,
+    /** Ids from earlier answers, by which the examples follow one another. */
+    ids: {},
+  };
+
+  function update(change) {
+    state = { ...state, ...change };
+    for (const listener of listeners) listener();
+  }
+
+  /** Takes a token as people paste it: with or without `Bearer`, quotes or line ends around it. */
+  function setToken(text) {
+    const token = text.replace(/^[\s"]*(bearer\s+)?/i, "").replace(/[\s"]+$/, "");
+    sessionStorage.setItem(STORED_TOKEN, token);
+    update({ token });
+  }
+
+  /** The claims of a JSON web token, unverified: to be shown, never relied on. Null when it is none. */
+  function claims(token) {
+    const parts = token.split(".");
+    if (parts.length !== 3) return null;
+    try {
+      const bytes = atob(parts[1].replace(/-/g, "+").replace(/_/g, "/"));
+      const json = new TextDecoder().decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)));
+      const value = JSON.parse(json);
+      return value && typeof value === "object" ? value : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Top-level fields that brought an access token: [{ field, token, email }]. */
+  function tokensIn(data) {
+    return Object.entries(data ?? {})
+      .filter(([, value]) => typeof value?.token === "string" && claims(value.token))
+      .map(([field, value]) => ({ field, token: value.token, email: value.user?.email ?? null }));
+  }
+
+  /** The ids that the next examples need; what an answer does not bring stays as it was. */
+  function idsIn(data, known) {
+    return {
+      orderId: data?.createOrder?.id ?? known.orderId,
+      paymentId: data?.createPayment?.id ?? known.paymentId,
+    };
+  }
+
+  function readAnswer(body, facts) {
+    const errors = (Array.isArray(body.errors) ? body.errors : []).map((error) => ({
+      message: String(error?.message ?? ""),
+      code: error?.extensions?.code ?? null,
+      reason: error?.extensions?.reason ?? null,
+      requestId: error?.extensions?.requestId ?? null,
+    }));
+    return { ...facts, errors, tokens: tokensIn(body.data) };
+  }
+
+  /** An answer in GraphQL's form for what is none: a proxy's error page, or no connection at all. */
+  function failure(message, code) {
+    return { errors: [{ message, extensions: { code } }] };
+  }
+
+  function parse(text, status) {
+    try {
+      const body = JSON.parse(text);
+      if (body && typeof body === "object") return body;
+    } catch {
+      // Not JSON: told below, with the status, which says more than the parser's message.
+    }
+    return failure(`HTTP ${status}, and the answer is not JSON: ${text.slice(0, 200)}`, "NOT_GRAPHQL");
+  }
+
+  /** The headers editor wins: who writes an Authorization there means it. */
+  function withToken(headers) {
+    const named = Object.keys(headers).some((name) => name.toLowerCase() === "authorization");
+    return state.token && !named ? { ...headers, Authorization: `Bearer ${state.token}` } : headers;
+  }
+
+  async function send(url, options) {
+    const started = performance.now();
+    let body;
+    let facts;
+    try {
+      const response = await fetch(url, { ...options, headers: withToken(options.headers ?? {}) });
+      const text = await response.text();
+      body = parse(text, response.status);
+      facts = { status: response.status, bytes: new Blob([text]).size };
+    } catch (error) {
+      body = failure(`No answer from the gateway: ${error.message}`, "NO_CONNECTION");
+      facts = { status: null, bytes: 0 };
+    }
+    // GraphiQL's own question for the schema is no answer that anybody waits for.
+    if (JSON.parse(options.body).operationName !== "IntrospectionQuery") {
+      const milliseconds = Math.round(performance.now() - started);
+      update({ answer: readAnswer(body, { ...facts, milliseconds }), ids: idsIn(body.data, state.ids) });
+    }
+    return new Response(JSON.stringify(body));
+  }
+
+  Portico.session = {
+    /** The state now; a new object after each change. */
+    get: () => state,
+    /** Calls `listener` after each change; gives the function that ends it. */
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    setToken,
+    claims,
+    fetcher: GraphiQL.createFetcher({ url: ENDPOINT, fetch: send, enableIncrementalDelivery: false }),
+  };
+})();
