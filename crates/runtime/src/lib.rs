@@ -1,1 +1,19 @@
-//! runtime
+//! What every process of Portico is made of: settings, logs and metrics, start and stop, health, the Postgres pool,
+//! gRPC clients and servers, and the form in which a refusal travels between them.
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod grpc;
+pub mod idempotency;
+pub mod lifecycle;
+pub mod page;
+pub mod postgres;
+pub mod refusal;
+pub mod sessions;
+pub mod telemetry;
+
+pub use clock::Clock;
+pub use lifecycle::Stop;
+pub use refusal::{Kind, Refusal};
+pub use sessions::Sessions;

@@ -1,0 +1,77 @@
+//! What happened, as a service says it and as the world reads it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Something that a service says, before it is told.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its id: consumers know a repeat by it.
+    pub id: Uuid,
+    /// What happened: `order.created`. It is the routing key too.
+    pub name: &'static str,
+    /// The aggregate to which it happened.
+    pub subject: Uuid,
+    /// The aggregate's version after it, given under the aggregate's row lock.
+    pub sequence: i64,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// The payload: a message of `events.proto` in its JSON form.
+    pub data: serde_json::Value,
+}
+
+impl Event {
+    /// An event with a new id. `data` is a message of the service's `events.proto`.
+    ///
+    /// # Errors
+    /// When `data` has no JSON form, such as an enum number that it does not define.
+    pub fn new(
+        name: &'static str,
+        subject: Uuid,
+        sequence: i64,
+        time: DateTime<Utc>,
+        data: &impl Serialize,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self { id: Uuid::now_v7(), name, subject, sequence, time, data: serde_json::to_value(data)? })
+    }
+}
+
+/// An event as it travels: CloudEvents 1.0, structured JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloudEvent {
+    /// Always "1.0".
+    pub specversion: String,
+    /// Its id.
+    pub id: Uuid,
+    /// Which service says it.
+    pub source: String,
+    /// `portico.<name>.v1`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The aggregate to which it happened.
+    pub subject: Uuid,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// The aggregate's version after it (CloudEvents' sequence extension, which is text).
+    pub sequence: String,
+    /// The trace that it belongs to (W3C Trace Context), if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traceparent: Option<String>,
+    /// Always "application/json".
+    pub datacontenttype: String,
+    /// The payload.
+    pub data: serde_json::Value,
+}
+
+impl CloudEvent {
+    /// What happened: `order.created`. `None` when it is no event of ours in a version that we know.
+    pub fn name(&self) -> Option<&str> {
+        self.kind.strip_prefix("portico.")?.strip_suffix(".v1")
+    }
+
+    /// The aggregate's version; `None` when it is no number.
+    pub fn sequence(&self) -> Option<i64> {
+        self.sequence.parse().ok()
+    }
+}

@@ -1,0 +1,1 @@
+//! The relay: tells what waits in an outbox.

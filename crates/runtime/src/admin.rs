@@ -1,0 +1,68 @@
+//! The admin port: `/live`, `/ready` and `/metrics`, for probes and for Prometheus. It faces no client.
+
+use std::{fmt::Write, future::Future, sync::Arc, time::Duration};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use futures::future::{BoxFuture, FutureExt};
+use tokio::net::TcpListener;
+
+use crate::{Stop, telemetry};
+
+/// How long one check may take.
+const CHECK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Something that has to hold before a process takes requests.
+#[derive(Clone)]
+pub struct Check {
+    name: &'static str,
+    run: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
+}
+
+impl Check {
+    /// A check of this name; `run` says in its error what is missing, in words that may leave the process.
+    pub fn new<F>(name: &'static str, run: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self { name, run: Arc::new(move || run().boxed()) }
+    }
+
+    async fn outcome(&self) -> Result<(), String> {
+        tokio::time::timeout(CHECK_DEADLINE, (self.run)()).await.unwrap_or_else(|_| Err("no answer in time".into()))
+    }
+}
+
+/// Whether all checks hold, and a line for each of them.
+pub async fn readiness(checks: &[Check]) -> (bool, String) {
+    let outcomes = futures::future::join_all(checks.iter().map(Check::outcome)).await;
+    let mut lines = String::new();
+    for (check, outcome) in checks.iter().zip(&outcomes) {
+        let told = outcome.as_ref().map_or_else(|missing| missing.as_str(), |()| "ok");
+        let _ = writeln!(lines, "{}: {told}", check.name);
+    }
+    (outcomes.iter().all(Result::is_ok), lines)
+}
+
+/// Answers on `listener` until `stop`. While stopping, `/ready` says no, so that no new request is sent here.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, checks: Vec<Check>, stop: Stop) -> std::io::Result<()> {
+    let state = Arc::new((checks, stop.clone()));
+    let app = Router::new()
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(|| async { telemetry::metrics().map(|m| m.render()).unwrap_or_default() }))
+        .with_state(state);
+    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn ready(State(state): State<Arc<(Vec<Check>, Stop)>>) -> (StatusCode, String) {
+    if state.1.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
+    }
+    match readiness(&state.0).await {
+        (true, lines) => (StatusCode::OK, lines),
+        (false, lines) => (StatusCode::SERVICE_UNAVAILABLE, lines),
+    }
+}

@@ -1,0 +1,103 @@
+//! Settings: each binary's clap struct, filled from its arguments and the environment.
+
+use std::{ffi::OsString, process::exit};
+
+use clap::{
+    Parser, ValueEnum,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// The exit code for a missing or bad setting: `EX_USAGE` of sysexits.h.
+pub const EXIT_USAGE: i32 = 64;
+
+/// Whether the process runs for people who build or for people who use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// The IDE, gRPC reflection and introspection are on.
+    Development,
+    /// They are off.
+    Production,
+}
+
+/// Reads the settings of a binary. A missing or bad one ends the process with [`EXIT_USAGE`] and one line that names
+/// the variable; `--help` prints them all.
+pub fn load<C: Parser>() -> C {
+    parse(std::env::args_os()).unwrap_or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+        _ => {
+            eprintln!("{}", one_line::<C>(&error));
+            exit(EXIT_USAGE)
+        }
+    })
+}
+
+/// As [`load`], from these arguments (the first is the program's name), for tests and for `portico`.
+///
+/// # Errors
+/// clap's own, for [`one_line`].
+pub fn parse<C: Parser>(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<C, clap::Error> {
+    C::try_parse_from(arguments)
+}
+
+/// Says in one line which setting is missing or bad, by the name of its variable, and where to read about it.
+pub fn one_line<C: Parser>(error: &clap::Error) -> String {
+    let command = C::command();
+    let variable = |shown: &str| {
+        command
+            .get_arguments()
+            .find(|argument| argument.get_long().is_some_and(|long| shown.contains(&format!("--{long} "))))
+            .and_then(|argument| argument.get_env())
+            .map_or_else(|| shown.to_owned(), |name| name.to_string_lossy().into_owned())
+    };
+    let named: Vec<String> = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(all)) => all.iter().map(|one| variable(&format!("{one} "))).collect(),
+        Some(ContextValue::String(one)) => vec![variable(&format!("{one} "))],
+        _ => vec![],
+    };
+    let program = command.get_name();
+    let hint = format!("`{program} --help` lists the settings");
+    match (error.kind(), named.as_slice()) {
+        (_, []) => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            format!("{program}: {first}; {hint}")
+        }
+        (ErrorKind::MissingRequiredArgument, names) => format!("{program}: {} is not set; {hint}", names.join(", ")),
+        (_, names) => {
+            let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{program}: {} has a bad value{why}; {hint}", names.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    #[command(name = "order")]
+    struct Config {
+        #[arg(long, env = "ORDER_TEST_DATABASE_URL")]
+        database_url: String,
+        #[arg(long, env = "ORDER_TEST_POOL", default_value_t = 10)]
+        pool: u32,
+    }
+
+    #[test]
+    fn a_missing_setting_is_named_by_its_variable() {
+        let error = parse::<Config>(["order"]).unwrap_err();
+        assert_eq!(
+            one_line::<Config>(&error),
+            "order: ORDER_TEST_DATABASE_URL is not set; `order --help` lists the settings"
+        );
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_by_its_variable_and_says_why() {
+        let error = parse::<Config>(["order", "--database-url", "x", "--pool", "many"]).unwrap_err();
+        assert_eq!(
+            one_line::<Config>(&error),
+            "order: ORDER_TEST_POOL has a bad value: invalid digit found in string; `order --help` lists the settings"
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! gRPC as all of Portico speaks it: one guard around each service, one kind of client to it, over the network or in
+//! the process.
+
+mod client;
+mod deadline;
+mod guard;
+mod server;
+
+pub use client::{CallContext, Transport, connect, in_process};
+pub use guard::{Guard, Guarded, viewer};
+pub use server::Server;
+
+/// The metadata in which the gateway passes on the id of the client's request.
+pub const REQUEST_ID: &str = "x-request-id";
+/// The metadata in which the gateway passes on the client's address, for what counts per address.
+pub const CLIENT_ADDRESS: &str = "x-client-address";

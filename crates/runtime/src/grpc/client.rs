@@ -1,0 +1,103 @@
+//! Clients: the transport to a service, and what each call carries.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use tonic::{
+    Request, Status,
+    body::Body,
+    metadata::{Ascii, MetadataValue},
+    transport::Endpoint,
+};
+use tower::{ServiceExt, util::BoxCloneSyncService};
+
+use super::{CLIENT_ADDRESS, Guarded, REQUEST_ID, deadline, guard::GrpcService};
+
+/// The way to a service, over the network or in the process: one type, so that no client is generic over it.
+pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+
+/// The way to the service at `url`, such as `http://127.0.0.1:50051`. It connects when it is first used, and again
+/// when it was cut, so that processes start in any order.
+///
+/// # Errors
+/// When `url` is none.
+pub fn connect(url: &str) -> Result<Transport, tonic::transport::Error> {
+    let channel = Endpoint::from_shared(url.to_owned())?
+        .connect_timeout(Duration::from_secs(1))
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .connect_lazy();
+    // The deadline stands outside the channel, which waits for ever for a connection.
+    Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
+        let channel = channel.clone();
+        async move {
+            let time = deadline::requested(request.headers());
+            let answer = deadline::within(time, channel.oneshot(request)).await?;
+            answer.map_err(|error| {
+                tracing::debug!(error = %error, "a service can't be reached");
+                Status::unavailable("the service can't be reached")
+            })
+        }
+    })))
+}
+
+/// The way to a service in this process. The guard around it is the same as over the network.
+pub fn in_process<S: GrpcService>(service: Guarded<S>) -> Transport {
+    BoxCloneSyncService::new(service.map_err(|never| match never {}))
+}
+
+/// What every call on behalf of one client request carries: whose it is, and until when it is of use.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    authorization: Option<MetadataValue<Ascii>>,
+    request_id: Option<MetadataValue<Ascii>>,
+    client_address: Option<MetadataValue<Ascii>>,
+    deadline: Instant,
+}
+
+impl CallContext {
+    /// A context whose calls end at `deadline`, for an anonymous client.
+    pub fn new(deadline: Instant) -> Self {
+        Self { authorization: None, request_id: None, client_address: None, deadline }
+    }
+
+    /// With the client's access token. One that is no header value is left out; the guard refuses the call then.
+    pub fn with_token(mut self, token: &SecretString) -> Self {
+        self.authorization = format!("Bearer {}", token.expose_secret()).parse().ok().map(|mut value: MetadataValue<_>| {
+            value.set_sensitive(true);
+            value
+        });
+        self
+    }
+
+    /// With the id under which log lines of this request are found.
+    pub fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = id.parse().ok();
+        self
+    }
+
+    /// With the client's address.
+    pub fn with_client_address(mut self, address: std::net::IpAddr) -> Self {
+        self.client_address = address.to_string().parse().ok();
+        self
+    }
+
+    /// The request that carries `message` to a service, with no more time than is left or than `at_most`.
+    pub fn request<T>(&self, message: T, at_most: Duration) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.deadline.saturating_duration_since(Instant::now()).min(at_most));
+        let metadata = request.metadata_mut();
+        for (name, value) in [
+            ("authorization", &self.authorization),
+            (REQUEST_ID, &self.request_id),
+            (CLIENT_ADDRESS, &self.client_address),
+        ] {
+            if let Some(value) = value {
+                metadata.insert(name, value.clone());
+            }
+        }
+        request
+    }
+}

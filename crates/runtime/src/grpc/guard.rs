@@ -1,0 +1,149 @@
+//! The guard around each service: the caller's token against the RPC's declared rule, the deadline, panics, and one
+//! span and one measurement for each call. It is the same over the network and in the process.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use futures::FutureExt;
+use http::{HeaderMap, Request, Response};
+use identity::Viewer;
+use proto::common::v1::Access;
+use tonic::{Code, Status, body::Body, server::NamedService};
+use tower::Service;
+use tracing::Instrument;
+
+use super::{REQUEST_ID, deadline};
+use crate::{Refusal, Sessions};
+
+/// What tonic generates for a service, and anything that behaves like it.
+pub trait GrpcService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + NamedService
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> GrpcService for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Makes [`Guarded`] services that let in whom `sessions` knows.
+#[derive(Clone)]
+pub struct Guard {
+    sessions: Sessions,
+}
+
+impl Guard {
+    /// A guard by these sessions.
+    pub fn new(sessions: Sessions) -> Self {
+        Self { sessions }
+    }
+
+    /// Puts the guard around `service`.
+    pub fn around<S: GrpcService>(&self, service: S) -> Guarded<S> {
+        Guarded { inner: service, sessions: self.sessions.clone() }
+    }
+}
+
+/// A service with a guard around it.
+#[derive(Clone)]
+pub struct Guarded<S> {
+    inner: S,
+    sessions: Sessions,
+}
+
+impl<S: NamedService> NamedService for Guarded<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // The clone takes the place of the service that was found ready.
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let sessions = self.sessions.clone();
+        let path = request.uri().path().to_owned();
+        let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let span = tracing::info_span!("rpc", path, request_id);
+        let time = deadline::requested(request.headers());
+        let work = async move {
+            let started = Instant::now();
+            let call = async {
+                if let Some(viewer) = admit(&sessions, &path, request.headers()).await? {
+                    request.extensions_mut().insert(viewer);
+                }
+                AssertUnwindSafe(inner.call(request)).catch_unwind().await.map_err(|_| {
+                    // The panic hook has logged what and where.
+                    Status::from(Refusal::internal("an RPC panicked"))
+                })
+            };
+            let answer = deadline::within(time, call).await.and_then(|called| called);
+            let response = match answer {
+                Ok(Ok(response)) => response,
+                Err(status) => status.into_http(),
+            };
+            measure(path, code(&response), started);
+            Ok(response)
+        };
+        Box::pin(work.instrument(span))
+    }
+}
+
+/// Holds the caller's token against the rule of the RPC at `path`. An RPC without a rule admits nobody; a token that
+/// is sent must be good even where none is needed.
+async fn admit(sessions: &Sessions, path: &str, headers: &HeaderMap) -> Result<Option<Viewer>, Status> {
+    let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let access = proto::access(path);
+    let viewer = match (access, token) {
+        (Access::Unspecified, _) => return Err(Refusal::forbidden().into()),
+        (_, Some(token)) => Some(sessions.viewer(token).await?),
+        (Access::Public, None) => None,
+        (Access::SignedIn | Access::Admin, None) => return Err(Refusal::unauthenticated().into()),
+    };
+    if access == Access::Admin && !viewer.is_some_and(|viewer| viewer.is_admin()) {
+        return Err(Refusal::forbidden().into());
+    }
+    Ok(viewer)
+}
+
+fn code(response: &Response<Body>) -> Code {
+    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+}
+
+/// Counts and times a call. Paths that name no RPC of ours are one label, so that strangers can't add more.
+fn measure(path: String, code: Code, started: Instant) {
+    let path = if proto::access(&path) == Access::Unspecified { "unknown".to_owned() } else { path };
+    metrics::histogram!("rpc_server_duration_seconds", "rpc" => path, "code" => format!("{code:?}"))
+        .record(started.elapsed().as_secs_f64());
+}
+
+/// The viewer whom the guard let in.
+///
+/// # Errors
+/// UNAUTHENTICATED where a public RPC was called without a token.
+pub fn viewer<T>(request: &tonic::Request<T>) -> Result<Viewer, Refusal> {
+    request.extensions().get().copied().ok_or_else(Refusal::unauthenticated)
+}

@@ -1,0 +1,101 @@
+//! Start and stop: one signal to stop, passed to everything that runs, and a deadline for what is under way.
+
+use std::{future::Future, process::ExitCode, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+
+use crate::telemetry::{self, LogConfig};
+
+/// The request to stop. Clones are the same request; everything that runs on waits for it beside its work.
+pub type Stop = tokio_util::sync::CancellationToken;
+
+/// How long what is under way may take to end after the request to stop.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Runs a process: starts logs and metrics, runs `body` until it ends or SIGINT or SIGTERM asks it to, gives it
+/// [`DRAIN_DEADLINE`] to end then (a second signal ends it at once), and turns its error into a line and exit code 1.
+pub fn run<F, E>(log: &LogConfig, body: impl FnOnce(Stop) -> F) -> ExitCode
+where
+    F: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    telemetry::start_logs(log);
+    telemetry::metrics();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the async runtime can't start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let stop = Stop::new();
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = body(stop.clone()) => outcome.map_err(|error| error.to_string()),
+            reason = stop_and_wait(&stop) => Err(reason),
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks to stop on the first signal; comes back when that took too long, or on the second signal.
+async fn stop_and_wait(stop: &Stop) -> String {
+    stop_signal().await;
+    tracing::info!("stopping");
+    stop.cancel();
+    tokio::select! {
+        () = tokio::time::sleep(DRAIN_DEADLINE) => "what was under way did not end in time".to_owned(),
+        () = stop_signal() => "stopped at once by a second signal".to_owned(),
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub async fn stop_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without handlers the signals end the process by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Waits until all `tasks` have ended; a task that panicked asks the others to stop.
+///
+/// # Errors
+/// The first task's own error, or that it panicked.
+pub async fn join_all(mut tasks: JoinSet<anyhow::Result<()>>, stop: &Stop) -> anyhow::Result<()> {
+    let mut first = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let outcome = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("a task broke down: {panic}")));
+        if let Err(error) = outcome {
+            stop.cancel();
+            first = first.and(Err(error));
+        }
+    }
+    first
+}
+
+/// Calls `job` every `period` until `stop`. What a job answers is its own affair: it logs its failures.
+pub async fn every<F: Future<Output = ()>>(period: Duration, stop: Stop, mut job: impl FnMut() -> F) {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => job().await,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The Postgres pool, and what readiness asks of the database.
+
+use std::{str::FromStr, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::admin::Check;
+
+/// How long a request waits for a connection. The crate's default of 30 s is longer than any client waits.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one statement may run, so that a query whose caller went away gives its connection back.
+const STATEMENT_TIMEOUT: &str = "5s";
+
+/// A pool of at most `connections` to the database at `url`. It connects when it is first used, so that processes
+/// start in any order. `application` is what the database's own views call us.
+///
+/// # Errors
+/// When `url` is no Postgres URL.
+pub fn pool(url: &SecretString, connections: u32, application: &str) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .application_name(application)
+        .options([("statement_timeout", STATEMENT_TIMEOUT)]);
+    Ok(PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A ping before each use costs a round trip; a dead connection costs one failed request.
+        .test_before_acquire(false)
+        .connect_lazy_with(options))
+}
+
+/// Whether the database answers and has every migration that this binary knows.
+pub fn check(pool: PgPool, migrator: &'static Migrator) -> Check {
+    Check::new("database", move || {
+        let pool = pool.clone();
+        async move { migrated(&pool, migrator).await }
+    })
+}
+
+async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
+    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+        .fetch_all(pool)
+        .await
+        .map_err(|error| match error {
+            // 42P01: the table of migrations does not exist.
+            sqlx::Error::Database(refused) if refused.code().as_deref() == Some("42P01") => {
+                "not migrated; run `portico migrate up`".to_owned()
+            }
+            _ => "not reachable".to_owned(),
+        })?;
+    let missing = migrator
+        .iter()
+        .filter(|migration| migration.migration_type.is_up_migration() && !applied.contains(&migration.version))
+        .count();
+    if missing > 0 { Err(format!("{missing} migrations missing; run `portico migrate up`")) } else { Ok(()) }
+}
+
+/// The name of the constraint that a statement broke, for the one place in a service that maps it to a refusal.
+pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
+    error.as_database_error()?.constraint()
+}
