@@ -8,9 +8,12 @@ window.Portico = window.Portico || {};
 
 Portico.welcome = `# Portico: users, orders and payments in one graph.
 #
-# The buttons above open an example each. Ctrl+Enter (Cmd+Enter) runs it.
-# What belongs to a person needs a token: run register or login, then press
-# "Use the token of this answer" below the answer. This one needs none:
+# The buttons above open an example each.
+# Ctrl+Enter (Cmd+Enter) runs what is written here.
+#
+# What belongs to a person needs a token: run register
+# or login, then press "Use the token of this answer".
+# This one needs none:
 
 query Products {
   products(limit: 10) {

@@ -168,7 +168,6 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       h("strong", null, code ?? "ERROR"),
       reason && h("code", null, reason),
       count > 1 && h("span", null, `${count} times`),
-      code === "UNAUTHENTICATED" && h("span", null, "Run login, then use its token"),
       requestId && h("span", { className: "portico-request", title: "Finds the log line" }, `request ${requestId}`),
     );
   }
@@ -185,8 +184,21 @@ window.__webpack_nonce__ = document.currentScript.nonce;
     );
   }
 
-  function AnswerLine() {
+  /** The last answer that came while the tab in front was in front. */
+  function useAnswerOfTab() {
     const { answer } = useSession();
+    const { tabs, activeTabIndex } = useEditorContext({ nonNull: true });
+    const tab = tabs[activeTabIndex]?.id;
+    const [answers, setAnswers] = useState({});
+    useEffect(() => {
+      if (answer) setAnswers((others) => ({ ...others, [tab]: answer }));
+      // The tab is left out on purpose: going to another one brings no answer there.
+    }, [answer]);
+    return answers[tab] ?? null;
+  }
+
+  function AnswerLine() {
+    const answer = useAnswerOfTab();
     if (!answer) return h("div", { className: "portico-answer" }, "Answers appear here");
     const standing = answer.errors.length > 0 || answer.status === null ? "bad" : "good";
     const facts = [
@@ -199,6 +211,7 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       { className: "portico-answer", role: "status" },
       answer.tokens.map((offer) => h(TokenOffer, { key: offer.field, ...offer })),
       groupErrors(answer.errors).map((error, index) => h(ErrorLine, { key: index, ...error })),
+      answer.needsToken && h("div", { className: "portico-hint" }, "Run login or register, then use the token of its answer."),
       h(
         "div",
         { className: "portico-facts" },

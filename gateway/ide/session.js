@@ -6,6 +6,8 @@ window.Portico = window.Portico || {};
 
 (() => {
   const ENDPOINT = "/graphql";
+  /** The fields that sign a person in: they bring tokens and need none. */
+  const SIGN_IN = ["register", "login", "refreshToken"];
   const STORED_TOKEN = "portico:token";
 
   const listeners = new Set();
@@ -64,8 +66,10 @@ window.Portico = window.Portico || {};
       code: error?.extensions?.code ?? null,
       reason: error?.extensions?.reason ?? null,
       requestId: error?.extensions?.requestId ?? null,
+      field: error?.path?.[0] ?? null,
     }));
-    return { ...facts, errors, tokens: tokensIn(body.data) };
+    const needsToken = errors.some(({ code, field }) => code === "UNAUTHENTICATED" && !SIGN_IN.includes(field));
+    return { ...facts, errors, needsToken, tokens: tokensIn(body.data) };
   }
 
   /** An answer in GraphQL's form for what is none: a proxy's error page, or no connection at all. */
@@ -110,6 +114,24 @@ window.Portico = window.Portico || {};
     return new Response(JSON.stringify(body));
   }
 
+  const fetchAnswer = GraphiQL.createFetcher({ url: ENDPOINT, fetch: send, enableIncrementalDelivery: false });
+
+  /** GraphiQL reads the operation's name 100 ms after the last key: who pastes a document and runs it at once
+   *  would ask for an operation of the one before. So the name is held against the document that is sent. */
+  function fetcher(request, options) {
+    let document;
+    try {
+      document = GraphiQL.GraphQL.parse(request.query);
+    } catch {
+      return fetchAnswer(request, options); // The gateway tells where the document breaks.
+    }
+    const names = document.definitions
+      .filter(({ kind }) => kind === "OperationDefinition")
+      .map(({ name }) => name?.value);
+    const operationName = names.includes(request.operationName ?? undefined) ? request.operationName : names[0];
+    return fetchAnswer({ ...request, operationName }, { ...options, documentAST: document });
+  }
+
   Portico.session = {
     /** The state now; a new object after each change. */
     get: () => state,
@@ -120,6 +142,6 @@ window.Portico = window.Portico || {};
     },
     setToken,
     claims,
-    fetcher: GraphiQL.createFetcher({ url: ENDPOINT, fetch: send, enableIncrementalDelivery: false }),
+    fetcher,
   };
 })();
