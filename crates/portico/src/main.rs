@@ -1,1 +1,7 @@
-fn main() {}
+//! The command `portico`: see the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portico::run()
+}

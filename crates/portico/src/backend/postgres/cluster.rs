@@ -1,0 +1,229 @@
+//! One private cluster: made once, started as our child, ready when a connection says so.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use sqlx::{Connection, PgConnection};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use super::programs::Programs;
+use crate::backend::Mode;
+use crate::child::{Child, Spec, indented};
+use crate::environment::{Owner, all_may_enter};
+use crate::state::{State, write_private};
+
+/// The folder inside the state folder. It belongs to the uid that Postgres runs as.
+const FOLDER: &str = "postgres";
+
+/// How long a cluster may take until it answers: it may have to go through the log that a crash left.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a port that someone else took between our look and the start is replaced by another.
+const ATTEMPTS: u32 = 3;
+
+/// A cluster that answers.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    child: Child,
+    data: PathBuf,
+    port: u16,
+    url: String,
+    mode: Mode,
+}
+
+impl Cluster {
+    /// Makes the cluster if the state folder has none, and starts it.
+    ///
+    /// # Errors
+    /// When it cannot be made, started or entered.
+    pub(super) async fn start(
+        programs: &Programs,
+        state: &State,
+        mode: Mode,
+        owner: Option<Owner>,
+    ) -> Result<Self> {
+        let folder = state.private_folder(FOLDER, owner)?;
+        ensure!(
+            owner.is_none() || all_may_enter(state.folder()),
+            "Postgres does not run as root, and the user that it runs as cannot enter {}: set PORTICO_STATE_DIR to a \
+             folder that all can pass through",
+            state.folder().display()
+        );
+        let data = folder.join("data");
+        let password = state.secret("postgres").await?;
+        if !data.join("PG_VERSION").exists() {
+            initialise(programs, &folder, &data, &password, mode, owner).await?;
+        }
+        for _ in 0..ATTEMPTS {
+            let port = free_port()?;
+            let spec = Spec {
+                name: "postgres",
+                program: &programs.program("postgres"),
+                arguments: arguments(&data, port, mode),
+                environment: programs.environment(),
+                folder: &folder,
+                owner,
+            };
+            let child = Child::start(spec, state).await?;
+            let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
+            let mut cluster = Self { child, data: data.clone(), port, url, mode };
+            if cluster.answers().await? {
+                return Ok(cluster);
+            }
+            if port_is_free(port) {
+                bail!(cluster.child.ended().await);
+            }
+        }
+        bail!("others took each of the {ATTEMPTS} ports that were free a moment before")
+    }
+
+    /// Waits until it can be entered; false when it ended instead.
+    async fn answers(&mut self) -> Result<bool> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.child.has_ended()? {
+            match PgConnection::connect(&self.url).await {
+                Ok(connection) => return Ok(connection.close().await.is_ok()),
+                Err(error) if Instant::now() > deadline => {
+                    let log = self.child.log().display();
+                    return Err(error)
+                        .with_context(|| format!("Postgres does not answer after {PATIENCE:?}; see {log}"));
+                }
+                Err(_) => sleep(Duration::from_millis(25)).await,
+            }
+        }
+        Ok(false)
+    }
+
+    /// The superuser's URL.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Host and port.
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The folder with the data.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The file with the log.
+    pub(super) fn log(&self) -> &Path {
+        self.child.log()
+    }
+
+    /// Waits until it ends by itself. Cancelling it loses nothing.
+    pub(super) async fn ended(&mut self) -> String {
+        self.child.ended().await
+    }
+
+    /// Stops it: tidily when the data stays, at once when it goes anyway.
+    ///
+    /// # Errors
+    /// When the system does not tell how it ended.
+    pub(super) async fn stop(self, state: &State) -> Result<()> {
+        let fast = (Signal::SIGINT, Duration::from_secs(15));
+        let immediate = (Signal::SIGQUIT, Duration::from_secs(5));
+        match self.mode {
+            Mode::Kept => self.child.stop(&[fast, immediate], state).await,
+            Mode::ThrowAway => self.child.stop(&[immediate], state).await,
+        }
+    }
+}
+
+/// The major version of the data in a state folder, if there is data.
+pub(super) fn version_of_data(state: &State) -> Option<u32> {
+    fs::read_to_string(state.folder().join(FOLDER).join("data/PG_VERSION")).ok()?.trim().parse().ok()
+}
+
+/// Makes the data folder under another name first: one that was killed half way is never taken for a whole one.
+async fn initialise(
+    programs: &Programs,
+    folder: &Path,
+    data: &Path,
+    password: &str,
+    mode: Mode,
+    owner: Option<Owner>,
+) -> Result<()> {
+    let (new, password_file) = (folder.join("data.new"), folder.join("password"));
+    if new.exists() {
+        fs::remove_dir_all(&new).with_context(|| format!("cannot remove {new:?}"))?;
+    }
+    write_private(&password_file, password.as_bytes())?;
+    if let Some(Owner { uid, gid }) = owner {
+        chown(&password_file, Some(uid), Some(gid))?;
+    }
+    let made = initdb(programs, folder, &new, &password_file, mode, owner).await;
+    fs::remove_file(&password_file)?;
+    made?;
+    fs::rename(&new, data).with_context(|| format!("cannot make {data:?}"))
+}
+
+async fn initdb(
+    programs: &Programs,
+    folder: &Path,
+    new: &Path,
+    password_file: &Path,
+    mode: Mode,
+    owner: Option<Owner>,
+) -> Result<()> {
+    // SCRAM is slow on purpose: a test that is built without optimisation spends tens of milliseconds on each
+    // connection. Data that lives for one run, with a random password, behind the loopback, can do with less.
+    let authentication = if mode == Mode::Kept { "scram-sha-256" } else { "md5" };
+    let mut command = Command::new(programs.program("initdb"));
+    command.args(["--username=postgres", "--encoding=UTF8", locale(), "--auth", authentication]);
+    command.arg("--pwfile").arg(password_file).arg("--pgdata").arg(new);
+    if mode == Mode::ThrowAway {
+        command.arg("--no-sync");
+    }
+    command.env_clear().envs(programs.environment()).current_dir(folder);
+    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    if let Some(Owner { uid, gid }) = owner {
+        command.uid(uid).gid(gid);
+    }
+    let output = command.output().await.context("cannot start initdb")?;
+    if !output.status.success() {
+        bail!("initdb failed:\n{}", indented(&String::from_utf8_lossy(&output.stderr), 10));
+    }
+    Ok(())
+}
+
+/// One whose lower() knows all of Unicode and which needs no package: glibc's, and what stands for it elsewhere.
+fn locale() -> &'static str {
+    if cfg!(target_os = "linux") { "--locale=C.UTF-8" } else { "--locale=en_US.UTF-8" }
+}
+
+fn arguments(data: &Path, port: u16, mode: Mode) -> Vec<OsString> {
+    let port = format!("port={port}");
+    // No socket files: their paths may have 107 bytes at most, which a deep state folder exceeds.
+    let always = [port.as_str(), "listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=UTC"];
+    let rest: &[&str] = match mode {
+        Mode::Kept => &["max_connections=200"],
+        Mode::ThrowAway => {
+            &["max_connections=500", "fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        }
+    };
+    let settings =
+        always.iter().chain(rest).flat_map(|setting| [OsString::from("-c"), OsString::from(setting)]);
+    [OsString::from("-D"), data.into()].into_iter().chain(settings).collect()
+}
+
+/// A port that nobody listens on at this moment.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn port_is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}

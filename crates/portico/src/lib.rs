@@ -1,0 +1,73 @@
+//! The whole system from one command.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`backend`] | what the services stand on: found or fetched, started, watched, stopped |
+//! | [`packages`] | the distribution's packages unpacked in a cache, with nothing installed |
+//! | [`tools`] | Node.js and Chromium for the tests that need them |
+//! | [`state`] | the folder that outlives a run: its lock, its secrets, its children's ids |
+//! | [`child`] | one child process: its log, its end, its orderly stop |
+//! | [`signals`] | what a terminal or a supervisor asks of us |
+//! | [`progress`] | what is said to a person, while it happens |
+//! | [`environment`] | every variable that this crate reads |
+//!
+//! Each subcommand is a file of its own: [`up`], [`with`].
+
+pub mod backend;
+pub mod child;
+pub mod environment;
+pub mod packages;
+pub mod progress;
+pub mod signals;
+pub mod state;
+pub mod tools;
+pub mod up;
+pub mod with;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::environment::Environment;
+use crate::progress::Progress;
+
+/// Runs Portico, and what Portico stands on, on this machine.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// One variant for each file that holds a subcommand.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the system up, and take it down again on Ctrl-C (what a bare `portico` does)
+    Up(up::Up),
+    /// Run a command beside throw-away backends whose URLs it finds in its environment
+    With(with::With),
+}
+
+/// Reads the command line, runs what it names and gives the exit code: 0 for success, 1 for a failure that one
+/// line on the standard error tells, 2 for a command line that is not understood; `with` passes on its command's.
+pub fn run() -> ExitCode {
+    let command = Arguments::parse().command.unwrap_or(Command::Up(up::Up {}));
+    let progress = Progress::on_stderr();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(Box::pin(dispatch(command, &progress))));
+    outcome.unwrap_or_else(|error| {
+        progress.failure(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitCode> {
+    let environment = Environment::of_this_process();
+    match command {
+        Command::Up(up) => up.run(&environment, progress).await,
+        Command::With(with) => with.run(&environment, progress).await,
+    }
+}

@@ -1,0 +1,5 @@
+//! The command as people use it: real processes, real clusters.
+
+mod run;
+mod up;
+mod with;

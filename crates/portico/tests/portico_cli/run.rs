@@ -1,0 +1,131 @@
+//! How the tests run `portico`, and what they look at afterwards.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portico::environment::Environment;
+
+/// A folder of a test's own, that the backends' uid can enter; gone when dropped. Fetched packages are shared: each
+/// test would fetch them anew on a machine without Postgres.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from("/tmp").join(format!("portico-cli-{}-{number}", std::process::id()));
+        let packages = Environment::of_this_process().cache_folder().unwrap().join("packages");
+        fs::create_dir_all(&packages).unwrap();
+        fs::create_dir_all(path.join("cache/portico")).unwrap();
+        symlink(packages, path.join("cache/portico/packages")).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `portico` with its state and its cache in `folder`, and without the backends that the tests' own environment
+/// may name.
+pub(crate) fn portico(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portico"));
+    command.args(arguments).stdin(Stdio::null());
+    command.env("PORTICO_STATE_DIR", folder.path().join("state"));
+    command.env("XDG_CACHE_HOME", folder.path().join("cache"));
+    for name in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A `portico up` that has said that it is ready.
+pub(crate) struct Up {
+    pub(crate) process: Child,
+    pub(crate) printed: String,
+}
+
+impl Up {
+    /// Starts it and reads what it prints until the last line of its table.
+    pub(crate) fn start(folder: &Folder) -> Self {
+        let mut command = portico(folder, &["up"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut printed = String::new();
+        for line in &mut lines {
+            let line = line.unwrap();
+            printed.push_str(&line);
+            printed.push('\n');
+            if line.starts_with("Ctrl-C") {
+                return Self { process, printed };
+            }
+        }
+        panic!("it ended before it was ready: {}", finish(process).1);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for the end; gives the status and what it said on the standard error.
+    pub(crate) fn finish(self) -> (ExitStatus, String) {
+        finish(self.process)
+    }
+
+    /// The value in the row of the table that begins with `what`.
+    pub(crate) fn row(&self, what: &str) -> &str {
+        let row = self.printed.lines().find_map(|line| line.trim().strip_prefix(what));
+        row.unwrap_or_else(|| panic!("no row {what} in:\n{}", self.printed)).trim()
+    }
+}
+
+fn finish(mut process: Child) -> (ExitStatus, String) {
+    let mut said = String::new();
+    process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (process.wait().unwrap(), said)
+}
+
+/// The ids of all processes whose command line names a file in `folder`: Postgres itself, not its helpers, which
+/// rename themselves.
+pub(crate) fn processes_in(folder: &Folder) -> Vec<i32> {
+    let name = folder.path().to_str().unwrap();
+    let ids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    ids.filter(|id| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(name)
+    })
+    .collect()
+}
+
+pub(crate) fn assert_nothing_runs(folder: &Folder) {
+    assert_eq!(processes_in(folder), Vec::<i32>::new());
+}
+
+/// Waits until `condition` holds, and fails when it does not within ten seconds.
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The exit code, with a signal told apart from it.
+pub(crate) fn code(status: ExitStatus) -> Result<i32, i32> {
+    status.code().ok_or_else(|| status.signal().unwrap_or_default())
+}

@@ -1,0 +1,177 @@
+//! `portico up`.
+
+use std::fs;
+use std::process::Output;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::{Connection, PgConnection};
+
+use crate::run::{Folder, Up, assert_nothing_runs, code, eventually, portico, processes_in};
+
+/// The URL of a service's database, put together from the table and the secrets.
+fn url(folder: &Folder, up: &Up, role: &str, database: &str) -> String {
+    let secrets = fs::read(folder.path().join("state/secrets.json")).unwrap();
+    let secrets: serde_json::Value = serde_json::from_slice(&secrets).unwrap();
+    let password = secrets[role].as_str().unwrap();
+    format!("postgres://{role}:{password}@{}/{database}", up.row("at"))
+}
+
+fn up_again(folder: &Folder) -> Output {
+    portico(folder, &["up"]).output().unwrap()
+}
+
+#[test]
+fn after_ctrl_c_nothing_runs_any_more_and_the_exit_code_is_0() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    assert!(!processes_in(&folder).is_empty());
+    up.signal(Signal::SIGINT);
+    let (status, said) = up.finish();
+    assert_eq!(code(status), Ok(0), "{said}");
+    assert_nothing_runs(&folder);
+    let children = fs::read_to_string(folder.path().join("state/children.json")).unwrap();
+    assert_eq!(children, "[]");
+}
+
+#[tokio::test]
+async fn the_data_of_an_earlier_run_is_there_again() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    let mut database =
+        PgConnection::connect(&url(&folder, &up, "portico_order", "portico_order")).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    database.close().await.unwrap();
+    up.signal(Signal::SIGTERM);
+    assert_eq!(code(up.finish().0), Ok(0));
+
+    let up = Up::start(&folder);
+    let mut database =
+        PgConnection::connect(&url(&folder, &up, "portico_order", "portico_order")).await.unwrap();
+    let kept: i32 = sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut database).await.unwrap();
+    assert_eq!(kept, 42);
+    up.signal(Signal::SIGINT);
+    assert_eq!(code(up.finish().0), Ok(0));
+}
+
+#[tokio::test]
+async fn a_role_can_enter_its_own_database_and_no_other() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    for role in ["portico_user", "portico_order", "portico_payment"] {
+        for database in ["portico_user", "portico_order", "portico_payment", "postgres", "template1"] {
+            let entered = PgConnection::connect(&url(&folder, &up, role, database)).await;
+            match entered {
+                Ok(_) => assert_eq!(role, database, "{role} entered {database}"),
+                Err(error) => {
+                    assert_ne!(role, database, "{error}");
+                    let code = error.as_database_error().and_then(|error| error.code().map(String::from));
+                    assert_eq!(code.as_deref(), Some("42501"), "{error}");
+                }
+            }
+        }
+    }
+    up.signal(Signal::SIGINT);
+    up.finish();
+}
+
+#[tokio::test]
+async fn nobody_enters_without_a_password() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    for role in ["postgres", "portico_user"] {
+        let url = format!("postgres://{role}:guess@{}/portico_user", up.row("at"));
+        let error = PgConnection::connect(&url).await.unwrap_err();
+        let code = error.as_database_error().and_then(|error| error.code().map(String::from));
+        assert_eq!(code.as_deref(), Some("28P01"), "{error}");
+    }
+    up.signal(Signal::SIGINT);
+    up.finish();
+}
+
+#[test]
+fn a_second_up_says_what_already_runs_and_disturbs_nothing() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    let before = processes_in(&folder);
+    let second = up_again(&folder);
+    let said = String::from_utf8(second.stdout).unwrap();
+    assert_eq!(code(second.status), Ok(0));
+    assert!(
+        said.contains("already runs") && said.contains(&format!("process {}", up.process.id())),
+        "{said}"
+    );
+    assert_eq!(processes_in(&folder), before);
+    up.signal(Signal::SIGINT);
+    assert_eq!(code(up.finish().0), Ok(0));
+}
+
+#[test]
+fn what_a_killed_run_left_behind_is_ended_by_the_next_which_then_works() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    let left = processes_in(&folder);
+    up.signal(Signal::SIGKILL);
+    assert_eq!(code(up.finish().0), Err(9));
+    assert_eq!(processes_in(&folder), left, "the kernel ended them too: this test shows nothing");
+
+    let up = Up::start(&folder);
+    assert!(processes_in(&folder).iter().all(|id| !left.contains(id)));
+    up.signal(Signal::SIGINT);
+    let (status, said) = up.finish();
+    assert_eq!(code(status), Ok(0));
+    assert!(said.contains("of a run that was killed"), "{said}");
+    assert_nothing_runs(&folder);
+}
+
+#[test]
+fn a_crash_of_postgres_ends_all_with_the_reason_and_the_last_lines_of_its_log() {
+    let folder = Folder::new();
+    let up = Up::start(&folder);
+    for id in processes_in(&folder) {
+        kill(Pid::from_raw(id), Signal::SIGQUIT).unwrap();
+    }
+    let (status, said) = up.finish();
+    assert_eq!(code(status), Ok(1));
+    assert!(said.contains("postgres ended by itself"), "{said}");
+    assert!(said.contains("received immediate shutdown request"), "{said}");
+    assert_nothing_runs(&folder);
+}
+
+#[test]
+fn data_of_another_version_is_not_touched_and_the_version_is_named() {
+    let folder = Folder::new();
+    let data = folder.path().join("state/postgres/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("PG_VERSION"), "9999\n").unwrap();
+    let mut command = portico(&folder, &["up"]);
+    let refused = command.env("PATH", "/nonexistent").output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(code(refused.status), Ok(1));
+    assert!(said.contains("9999"), "{said}");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
+}
+
+#[test]
+fn one_database_url_without_the_other_two_is_refused_in_one_line() {
+    let folder = Folder::new();
+    let mut command = portico(&folder, &["up"]);
+    let refused = command.env("ORDER_DATABASE_URL", "postgres://localhost/o").output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(code(refused.status), Ok(1));
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("USER_DATABASE_URL"), "{said}");
+}
+
+#[test]
+fn a_signal_while_the_backends_start_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let mut up = portico(&folder, &["up"]).spawn().unwrap();
+    eventually("a process of Postgres runs", || !processes_in(&folder).is_empty());
+    kill(Pid::from_raw(up.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(code(up.wait().unwrap()), Ok(128 + 15));
+    eventually("nothing runs", || processes_in(&folder).is_empty());
+}
