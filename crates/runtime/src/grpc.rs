@@ -7,7 +7,7 @@ mod guard;
 mod server;
 
 pub use client::{CallContext, Transport, connect, in_process};
-pub use guard::{Guard, Guarded, viewer};
+pub use guard::{GrpcService, Guard, Guarded, viewer};
 pub use server::Server;
 
 /// The metadata in which the gateway passes on the id of the client's request.

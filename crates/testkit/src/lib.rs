@@ -1,1 +1,19 @@
-//! testkit
+//! What the tests of several crates share: a database for each test, callers with real tokens, and services behind real
+//! sockets. A dev-dependency only. What goes wrong here panics, which fails the test that asked.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
+
+mod calls;
+mod database;
+mod server;
+mod tokens;
+
+pub use calls::Calls;
+pub use database::Database;
+pub use server::serve;
+pub use tokens::{Caller, Tokens, anonymous};
+
+/// What a service refused, read as the gateway reads it.
+pub fn refusal(status: &tonic::Status) -> runtime::Refusal {
+    status.into()
+}
