@@ -176,16 +176,21 @@ async fn find_programs(state: &State, environment: &Environment, progress: &Prog
     if let Some(programs) = programs::installed(environment, wanted) {
         return Ok(programs);
     }
-    let packages = Packages::of_this_machine(environment)?.context(HOW_TO_GET_IT)?;
+    let not_found = || not_found(wanted, state);
+    let packages = Packages::of_this_machine(environment)?.with_context(not_found)?;
     let unpacked = packages.unpacked("postgresql", &["postgresql"], progress).await?;
-    let found = programs::unpacked(&unpacked, wanted);
-    found.with_context(|| match wanted {
+    programs::unpacked(&unpacked, wanted).with_context(not_found)
+}
+
+fn not_found(wanted: Option<u32>, state: &State) -> String {
+    match wanted {
         Some(version) => format!(
-            "the data in {} is of Postgres {version}, which is not to be found: install it, or set another PORTICO_STATE_DIR",
+            "the data in {} is of Postgres {version}, which was not found and cannot be fetched here: install it, or \
+             set PORTICO_STATE_DIR to another folder",
             state.folder().display()
         ),
         None => HOW_TO_GET_IT.to_owned(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -99,17 +99,22 @@ fn finish(mut process: Child) -> (ExitStatus, String) {
     (process.wait().unwrap(), said)
 }
 
-/// The ids of all processes whose command line names a file in `folder`: Postgres itself, not its helpers, which
-/// rename themselves.
+/// The ids of all processes of Postgres whose command line names a file in `folder`: its helpers rename themselves,
+/// and end with it.
 pub(crate) fn processes_in(folder: &Folder) -> Vec<i32> {
-    let name = folder.path().to_str().unwrap();
+    let of_postgres = |line: &str| {
+        let program = line.split('\0').next().unwrap_or_default();
+        program.ends_with("/postgres") || program.ends_with("/initdb")
+    };
+    processes(|line| of_postgres(line) && line.contains(folder.path().to_str().unwrap()))
+}
+
+/// The ids of all processes with such a command line, in which a NUL stands behind each word.
+pub(crate) fn processes(wanted: impl Fn(&str) -> bool) -> Vec<i32> {
     let ids =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    ids.filter(|id| {
-        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(name)
-    })
-    .collect()
+    let line = |id: &i32| fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    ids.filter(|id| wanted(&String::from_utf8_lossy(&line(id)))).collect()
 }
 
 pub(crate) fn assert_nothing_runs(folder: &Folder) {

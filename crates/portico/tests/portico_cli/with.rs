@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 
-use crate::run::{Folder, assert_nothing_runs, code, eventually, portico, processes_in};
+use crate::run::{Folder, assert_nothing_runs, code, eventually, portico, processes, processes_in};
 
 fn with(folder: &Folder, script: &str) -> Output {
     portico(folder, &["with", "--", "sh", "-c", script]).output().unwrap()
@@ -106,18 +106,15 @@ fn two_runs_at_the_same_time_do_not_meet() {
 fn what_a_killed_run_left_behind_is_tidied_away_by_the_next() {
     let folder = Folder::new();
     let ready = folder.path().join("ready");
-    let script = format!("touch {}; sleep 600", ready.display());
-    let mut command = portico(&folder, &["with", "--", "sh", "-c", &script]);
-    let mut process = command.spawn().unwrap();
+    let script = format!("touch {0}; exec tail -f {0}", ready.display());
+    let mut process = portico(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
     eventually("the command runs", || ready.exists());
     process.kill().unwrap();
     process.wait().unwrap();
-    assert_eq!(left(&folder).len(), 1);
-    for orphan in processes_in(&folder) {
-        let line = fs::read_to_string(format!("/proc/{orphan}/cmdline")).unwrap_or_default();
-        if line.starts_with("sh\0") {
-            kill(Pid::from_raw(orphan), Signal::SIGKILL).unwrap();
-        }
+    assert_eq!((left(&folder).len(), processes_in(&folder).len()), (1, 1));
+    // The command itself is not ours to end.
+    for command in processes(|line| line.starts_with("tail\0") && line.contains(ready.to_str().unwrap())) {
+        kill(Pid::from_raw(command), Signal::SIGKILL).unwrap();
     }
     assert_eq!(code(with(&folder, "true").status), Ok(0));
     assert_nothing_is_left(&folder);
