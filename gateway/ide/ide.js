@@ -116,7 +116,12 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       token &&
         h(
           "button",
-          { type: "button", className: "portico-clear", title: "Be a guest again", onClick: () => session.setToken("") },
+          {
+            type: "button",
+            className: "portico-clear",
+            title: "Be a guest again",
+            onClick: () => session.setToken(""),
+          },
           "Clear",
         ),
       h(
@@ -168,7 +173,8 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       h("strong", null, code ?? "ERROR"),
       reason && h("code", null, reason),
       count > 1 && h("span", null, `${count} times`),
-      requestId && h("span", { className: "portico-request", title: "Finds the log line" }, `request ${requestId}`),
+      requestId &&
+        h("span", { className: "portico-request", title: "Finds the log line" }, `request ${requestId}`),
     );
   }
 
@@ -180,7 +186,11 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       h("span", null, h("code", null, field), " answered with an access token", email && ` for ${email}`),
       inUse
         ? h("span", { className: "portico-in-use" }, "✓ in use")
-        : h("button", { type: "button", onClick: () => session.setToken(token) }, "Use the token of this answer"),
+        : h(
+            "button",
+            { type: "button", onClick: () => session.setToken(token) },
+            "Use the token of this answer",
+          ),
     );
   }
 
@@ -211,12 +221,15 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       { className: "portico-answer", role: "status" },
       answer.tokens.map((offer) => h(TokenOffer, { key: offer.field, ...offer })),
       groupErrors(answer.errors).map((error, index) => h(ErrorLine, { key: index, ...error })),
-      answer.needsToken && h("div", { className: "portico-hint" }, "Run login or register, then use the token of its answer."),
+      answer.needsToken &&
+        h("div", { className: "portico-hint" }, "Run login or register, then use the token of its answer."),
       h(
         "div",
         { className: "portico-facts" },
         h("span", { className: `portico-dot portico-standing-${standing}`, "aria-hidden": true }),
-        standing === "good" ? "Answered" : `${answer.errors.length} error${answer.errors.length === 1 ? "" : "s"}`,
+        standing === "good"
+          ? "Answered"
+          : `${answer.errors.length} error${answer.errors.length === 1 ? "" : "s"}`,
         ` · ${facts.join(" · ")}`,
       ),
     );

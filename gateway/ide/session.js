@@ -68,7 +68,9 @@ window.Portico = window.Portico || {};
       requestId: error?.extensions?.requestId ?? null,
       field: error?.path?.[0] ?? null,
     }));
-    const needsToken = errors.some(({ code, field }) => code === "UNAUTHENTICATED" && !SIGN_IN.includes(field));
+    const needsToken = errors.some(
+      ({ code, field }) => code === "UNAUTHENTICATED" && !SIGN_IN.includes(field),
+    );
     return { ...facts, errors, needsToken, tokens: tokensIn(body.data) };
   }
 
@@ -114,7 +116,11 @@ window.Portico = window.Portico || {};
     return new Response(JSON.stringify(body));
   }
 
-  const fetchAnswer = GraphiQL.createFetcher({ url: ENDPOINT, fetch: send, enableIncrementalDelivery: false });
+  const fetchAnswer = GraphiQL.createFetcher({
+    url: ENDPOINT,
+    fetch: send,
+    enableIncrementalDelivery: false,
+  });
 
   /** GraphiQL reads the operation's name 100 ms after the last key: who pastes a document and runs it at once
    *  would ask for an operation of the one before. So the name is held against the document that is sent. */
@@ -128,7 +134,9 @@ window.Portico = window.Portico || {};
     const names = document.definitions
       .filter(({ kind }) => kind === "OperationDefinition")
       .map(({ name }) => name?.value);
-    const operationName = names.includes(request.operationName ?? undefined) ? request.operationName : names[0];
+    const operationName = names.includes(request.operationName ?? undefined)
+      ? request.operationName
+      : names[0];
     return fetchAnswer({ ...request, operationName }, { ...options, documentAST: document });
   }
 

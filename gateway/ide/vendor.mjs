@@ -31,7 +31,9 @@ function licence(name) {
   const { license, author } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
   const by = typeof author === "string" ? author : author?.name;
-  const text = file ? readFileSync(join(folder, file), "utf8").trim() : `Copyright (c) ${by ?? "its authors"}`;
+  const text = file
+    ? readFileSync(join(folder, file), "utf8").trim()
+    : `Copyright (c) ${by ?? "its authors"}`;
   return { name, license, text };
 }
 

@@ -33,8 +33,16 @@ struct Asset {
 
 const ASSETS: [Asset; 9] = [
     Asset { name: "react.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/vendor/react.js") },
-    Asset { name: "react-dom.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/vendor/react-dom.js") },
-    Asset { name: "graphiql.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/vendor/graphiql.js") },
+    Asset {
+        name: "react-dom.js",
+        content_type: JAVASCRIPT,
+        bytes: include_bytes!("../ide/vendor/react-dom.js"),
+    },
+    Asset {
+        name: "graphiql.js",
+        content_type: JAVASCRIPT,
+        bytes: include_bytes!("../ide/vendor/graphiql.js"),
+    },
     Asset { name: "graphiql.css", content_type: CSS, bytes: include_bytes!("../ide/vendor/graphiql.css") },
     Asset { name: "examples.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/examples.js") },
     Asset { name: "session.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/session.js") },
@@ -153,7 +161,10 @@ mod tests {
         let (policy, page) = get_page().await;
         let nonces = attributes(&page, "nonce");
         assert_eq!(nonces.len(), page.matches("<script").count());
-        assert!(nonces.iter().all(|nonce| policy.contains(&format!("script-src 'nonce-{nonce}';"))), "{policy}");
+        assert!(
+            nonces.iter().all(|nonce| policy.contains(&format!("script-src 'nonce-{nonce}';"))),
+            "{policy}"
+        );
     }
 
     #[tokio::test]

@@ -60,7 +60,8 @@ class Ide {
     this.page.on("pageerror", (error) => this.complaints.push(`exception: ${error.message}`));
     this.page.on("console", (message) => {
       // The browser reports each 4xx of the endpoint; the steps judge those answers themselves.
-      const refusal = message.location().url === endpoint && message.text().startsWith("Failed to load resource");
+      const refusal =
+        message.location().url === endpoint && message.text().startsWith("Failed to load resource");
       if (message.type() === "error" && !refusal) this.complaints.push(`console: ${message.text()}`);
     });
   }
@@ -98,7 +99,9 @@ class Ide {
       const screenshot = await this.#screenshot();
       await this.close();
       const seen = this.complaints.map((complaint) => `\n  browser: ${complaint}`).join("");
-      throw new Error(`step "${name}": ${error.message}\n  screenshot: ${screenshot}${seen}`, { cause: error });
+      throw new Error(`step "${name}": ${error.message}\n  screenshot: ${screenshot}${seen}`, {
+        cause: error,
+      });
     } finally {
       clearTimeout(timer);
     }

@@ -36,7 +36,10 @@ const createOrder = `mutation Buy {
 const me = "query Mine { me { email orders { id totalAmount items { productName quantity } } } }";
 
 test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 180_000 }, async (t) => {
-  assert.ok(email && password, "PORTICO_DEMO_EMAIL and PORTICO_DEMO_PASSWORD name the account to log in with");
+  assert.ok(
+    email && password,
+    "PORTICO_DEMO_EMAIL and PORTICO_DEMO_PASSWORD name the account to log in with",
+  );
   const ide = await openIde(url);
   t.after(() => ide.close());
   const step = async (name, action) => {
@@ -50,7 +53,16 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
     await ide.page.getByRole("heading", { name: "Portico" }).waitFor();
     const examples = ide.page.getByRole("navigation", { name: "Examples" }).getByRole("button");
     const names = await examples.allTextContents();
-    const expected = ["register", "login", "products", "createOrder", "createPayment", "processPayment", "orders", "me"];
+    const expected = [
+      "register",
+      "login",
+      "products",
+      "createOrder",
+      "createPayment",
+      "processPayment",
+      "orders",
+      "me",
+    ];
     assert.deepEqual(names, expected);
     assert.equal(await ide.token(), "");
     await ide.page.getByText("No token: you are a guest").waitFor();
@@ -169,7 +181,9 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
 
   await step("the colours change", async () => {
     const lightness = () =>
-      ide.page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).map(Number));
+      ide.page.evaluate(() =>
+        getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).map(Number),
+      );
     await ide.page.getByRole("radio", { name: "Dark" }).click();
     await ide.page.locator("body.graphiql-dark").waitFor();
     assert.ok(Math.max(...(await lightness())) < 60, String(await lightness()));

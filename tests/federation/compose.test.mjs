@@ -42,7 +42,10 @@ const codesOf = ({ errors }) => (errors ?? []).map(({ extensions }) => extension
 /** The supergraph, or a failure that quotes the composition's complaints. */
 function composed(other) {
   const { errors, supergraphSdl, publicSdl } = compose(other);
-  assert.deepEqual((errors ?? []).map(({ message }) => message), []);
+  assert.deepEqual(
+    (errors ?? []).map(({ message }) => message),
+    [],
+  );
   return { supergraph: parse(supergraphSdl), api: buildSchema(publicSdl) };
 }
 
@@ -50,7 +53,9 @@ function composed(other) {
 function directives(node, name) {
   return node.directives
     .filter((directive) => directive.name.value === name)
-    .map((directive) => Object.fromEntries(directive.arguments.map(({ name, value }) => [name.value, value.value])));
+    .map((directive) =>
+      Object.fromEntries(directive.arguments.map(({ name, value }) => [name.value, value.value])),
+    );
 }
 
 const typeOf = (supergraph, name) =>
@@ -60,7 +65,9 @@ for (const [entity, [own, others]] of Object.entries(ENTITIES)) {
   test(`${entity} is resolved by its id in both subgraphs, each with the fields that it owns`, () => {
     const { supergraph, api } = composed(reviews);
     const type = typeOf(supergraph, entity);
-    const keys = directives(type, "join__type").filter(({ key }) => key === "id").map(({ graph }) => graph);
+    const keys = directives(type, "join__type")
+      .filter(({ key }) => key === "id")
+      .map(({ graph }) => graph);
     assert.deepEqual(keys.sort(), ["PORTICO", "REVIEWS"]);
 
     const graphOf = (field) => {
@@ -81,7 +88,10 @@ test("the supergraph keeps every query and mutation of Portico", () => {
     const fields = Object.keys(api.getType(root).getFields());
     const missing = own.fields.map(({ name }) => name.value).filter((name) => !fields.includes(name));
     // Federation's own fields serve the router, and are not offered to clients.
-    assert.deepEqual(missing.filter((name) => !["_service", "_entities"].includes(name)), []);
+    assert.deepEqual(
+      missing.filter((name) => !["_service", "_entities"].includes(name)),
+      [],
+    );
   }
 });
 
