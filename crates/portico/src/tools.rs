@@ -6,13 +6,15 @@
 mod chromium;
 mod node;
 
-use std::env;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 
 use crate::environment::Environment;
+use crate::packages::Unpacked;
 use crate::progress::Progress;
 
 /// Which tools a command asks for.
@@ -52,6 +54,32 @@ impl Tools {
     pub fn variables(&self) -> Vec<(&'static str, OsString)> {
         self.variables.clone()
     }
+}
+
+/// Writes a script that runs an unpacked program, called `name`. `program` is a line of Bash in which `$root`
+/// stands for the unpacked `/`; the loader finds the libraries there, and `preparation` runs before it.
+fn script(unpacked: &Unpacked, name: &str, preparation: &str, program: &str) -> Result<()> {
+    let text = format!(
+        "#!/bin/bash
+root=$(cd \"${{BASH_SOURCE[0]%/*}}/..\" && pwd) || exit
+for folder in \"$root\"/{{usr/,}}lib/*-linux-gnu*{{,/pulseaudio}}; do
+  [[ -d $folder ]] && LD_LIBRARY_PATH=$folder${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
+done
+export LD_LIBRARY_PATH
+{preparation}
+exec {program} \"$@\"
+"
+    );
+    let path = scripts(unpacked).join(name);
+    let written = fs::create_dir_all(scripts(unpacked)).and_then(|()| fs::write(&path, text));
+    written
+        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {path:?}"))
+}
+
+/// The folder that [`script`] writes to: beside the packages' own, under a name that none of them has.
+fn scripts(unpacked: &Unpacked) -> PathBuf {
+    unpacked.root().join("portico")
 }
 
 fn in_front_of_path(folder: PathBuf, environment: &Environment) -> Result<OsString> {

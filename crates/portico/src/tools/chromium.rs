@@ -1,7 +1,6 @@
 //! Chromium.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::environment::Environment;
 use crate::packages::{Packages, Unpacked};
 use crate::progress::Progress;
+use crate::tools::{script, scripts};
 
 /// The names under which it is installed, and that of its relative which takes the same commands.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
@@ -30,7 +30,7 @@ pub(super) async fn executable(environment: &Environment, progress: &Progress) -
     let packages = Packages::of_this_machine(environment)?.context(HOW_TO_GET_IT)?;
     let names = ["chromium", "fonts-dejavu-core"];
     let unpacked = packages.unpacked_and("chromium", &names, progress, make_it_run).await?;
-    Ok(unpacked.root().join("bin/chromium"))
+    Ok(scripts(&unpacked).join("chromium"))
 }
 
 /// The sandbox's helper must belong to root and carry its right, which an unpacked one does not; the tests look
@@ -39,21 +39,16 @@ fn make_it_run(unpacked: &Unpacked) -> Result<()> {
     let root = unpacked.root();
     // On Ubuntu the package only points at another way to install it.
     ensure!(root.join("usr/lib/chromium/chromium").is_file(), HOW_TO_GET_IT);
-    fs::create_dir(root.join("bin"))?;
-    let fonts = "<?xml version=\"1.0\"?>\n<!DOCTYPE fontconfig SYSTEM \"fonts.dtd\">\n<fontconfig>\n  \
-                 <dir prefix=\"relative\">../usr/share/fonts</dir>\n  <dir>/usr/share/fonts</dir>\n  \
-                 <cachedir prefix=\"xdg\">fontconfig</cachedir>\n</fontconfig>\n";
-    fs::write(root.join("bin/fonts.conf"), fonts)?;
-    let script = root.join("bin/chromium");
-    fs::write(&script, SCRIPT)?;
-    Ok(fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?)
+    let preparation = "export FONTCONFIG_FILE=$root/portico/fonts.conf";
+    script(unpacked, "chromium", preparation, "\"$root/usr/lib/chromium/chromium\" --no-sandbox")?;
+    fs::write(scripts(unpacked).join("fonts.conf"), FONTS).context("cannot write fonts.conf")
 }
 
-const SCRIPT: &str = "#!/bin/bash
-root=$(cd \"${BASH_SOURCE[0]%/*}/..\" && pwd) || exit
-for folder in \"$root\"/usr/lib/*-linux-gnu* \"$root\"/usr/lib/*-linux-gnu*/pulseaudio \"$root\"/lib/*-linux-gnu*; do
-  [[ -d $folder ]] && LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-done
-export LD_LIBRARY_PATH FONTCONFIG_FILE=$root/bin/fonts.conf
-exec \"$root/usr/lib/chromium/chromium\" --no-sandbox \"$@\"
+const FONTS: &str = "<?xml version=\"1.0\"?>
+<!DOCTYPE fontconfig SYSTEM \"fonts.dtd\">
+<fontconfig>
+  <dir prefix=\"relative\">../usr/share/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir prefix=\"xdg\">fontconfig</cachedir>
+</fontconfig>
 ";

@@ -5,7 +5,6 @@
 //! open file, which the script in front of the program opens on the unpacked folder.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::environment::Environment;
 use crate::packages::{Packages, Unpacked};
 use crate::progress::Progress;
+use crate::tools::{script, scripts};
 
 /// The oldest major version that the tests run on.
 const OLDEST: u32 = 18;
@@ -33,7 +33,7 @@ pub(super) async fn folder_to_add(environment: &Environment, progress: &Progress
         format!("Node.js {OLDEST} or later with npm was not found and cannot be fetched here: install it");
     let packages = Packages::of_this_machine(environment)?.context(how)?;
     let unpacked = packages.unpacked_and("node", &["nodejs", "npm"], progress, make_it_run).await?;
-    Ok(Some(unpacked.root().join("bin")))
+    Ok(Some(scripts(&unpacked)))
 }
 
 fn is_installed(environment: &Environment) -> bool {
@@ -58,10 +58,13 @@ fn make_it_run(unpacked: &Unpacked) -> Result<()> {
     if !root.join("usr/share/nodejs/npm/bin/npm-cli.js").is_file() {
         bail!("the distribution's npm is laid out in an unknown way: install Node.js {OLDEST} or later");
     }
-    fs::create_dir(root.join("bin"))?;
-    script(root, "node", "\"$root/usr/bin/node\"")?;
-    script(root, "npm", "\"$root/usr/bin/node\" \"$root/usr/share/nodejs/npm/bin/npm-cli.js\"")?;
-    script(root, "npx", "\"$root/usr/bin/node\" \"$root/usr/share/nodejs/npm/bin/npx-cli.js\"")
+    // The plain shell cannot open a file under a number of three digits; Bash can.
+    let preparation = "exec 200<\"$root/usr/share/nodejs\" || exit";
+    let node = "\"$root/usr/bin/node\"";
+    let npm = "\"$root/usr/share/nodejs/npm/bin";
+    script(unpacked, "node", preparation, node)?;
+    script(unpacked, "npm", preparation, &format!("{node} {npm}/npm-cli.js\""))?;
+    script(unpacked, "npx", preparation, &format!("{node} {npm}/npx-cli.js\""))
 }
 
 /// The files `libnode.so.N` wherever this kind of machine keeps its libraries.
@@ -83,23 +86,6 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
         at += found + from.len();
     }
     bytes
-}
-
-/// Bash, since the plain shell cannot open a file under a number of three digits.
-fn script(root: &Path, name: &str, program: &str) -> Result<()> {
-    let text = format!(
-        "#!/bin/bash\n\
-         root=$(cd \"${{BASH_SOURCE[0]%/*}}/..\" && pwd) || exit\n\
-         exec 200<\"$root/usr/share/nodejs\" || exit\n\
-         for folder in \"$root\"/usr/lib/*-linux-gnu* \"$root\"/lib/*-linux-gnu*; do\n\
-         \x20 [[ -d $folder ]] && LD_LIBRARY_PATH=$folder${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\n\
-         done\n\
-         export LD_LIBRARY_PATH\n\
-         exec {program} \"$@\"\n"
-    );
-    let path = root.join("bin").join(name);
-    fs::write(&path, text)?;
-    Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?)
 }
 
 #[cfg(test)]

@@ -123,11 +123,15 @@ fn what_a_killed_run_left_behind_is_tidied_away_by_the_next() {
 #[test]
 fn a_crash_of_postgres_ends_the_command_and_tells_the_reason() {
     let folder = Folder::new();
-    let name = folder.path().display();
-    let script = format!(
-        "for p in /proc/[0-9]*; do grep -q '{name}.*port=' $p/cmdline 2>/dev/null && kill -9 ${{p#/proc/}}; done; sleep 600"
-    );
-    let output = with(&folder, &script.replace("{name}", &name.to_string()));
+    let ready = folder.path().join("ready");
+    let script = format!("touch {}; exec sleep 600", ready.display());
+    let mut command = portico(&folder, &["with", "--", "sh", "-c", &script]);
+    let process = command.stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the command runs", || ready.exists());
+    for postgres in processes_in(&folder) {
+        kill(Pid::from_raw(postgres), Signal::SIGKILL).unwrap();
+    }
+    let output = process.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(code(output.status), Ok(1), "{said}");
     assert!(said.contains("postgres ended by itself (killed by SIGKILL)"), "{said}");
