@@ -16,7 +16,7 @@ window.__webpack_nonce__ = document.currentScript.nonce;
 
   // --- Examples -------------------------------------------------------------------------------------
 
-  /** Brings the example's tab to the front, and never writes over what a person wrote. */
+  /** Brings the example to the front, in a tab of its own: a document that a person wrote stays where it is. */
   function openExample(example, editor, execution) {
     const written = editor.queryEditor.getValue();
     const untouched = editor.tabs.findIndex(
