@@ -1,0 +1,134 @@
+# The one door: whatever is done with this repository is a target here, and CI goes through the same ones.
+# `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PORTICO := cargo run --quiet -p portico --
+# Backends for one command, thrown away after it.
+WITH := $(PORTICO) with
+WITH_NODE := $(PORTICO) with --node
+WITH_BROWSER := $(PORTICO) with --node --browser
+# The variables of the backends of `make up` (or of `portico up --backends`), for a service that runs by itself.
+SETTINGS := settings="$$($(PORTICO) env)" && eval "$$settings"
+# cargo's own runner: a fresh machine has it.
+TEST := cargo test
+NPM_CI := npm ci --prefix tests --no-audit --no-fund --loglevel=error
+
+.PHONY: help
+help: ## Say what there is
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Run
+.PHONY: up up-embedded down migrate-up migrate-down run-gateway run-user run-order run-payment
+up: ## Bring the whole system up (Ctrl-C takes it down)
+	cargo run --release
+
+up-embedded: ## The same with a private Postgres and everything else in one process
+	cargo run --release -- up --embedded
+
+down: ## Stop what `make up` started in another terminal
+	@$(PORTICO) down
+
+migrate-up: ## Bring the databases of the environment, or of a running `up`, to the newest schema
+	@$(PORTICO) migrate up
+
+migrate-down: ## Take the newest migration of each database back
+	@$(PORTICO) migrate down
+
+run-gateway: ## The gateway in a process of its own, on the backends of a running `portico up --backends`
+	@$(SETTINGS) && cargo run -p gateway
+
+run-user: ## The user service alike
+	@$(SETTINGS) && cargo run -p user
+
+run-order: ## The order service alike
+	@$(SETTINGS) && cargo run -p order
+
+run-payment: ## The payment service alike
+	@$(SETTINGS) && cargo run -p payment
+
+##@ Develop
+.PHONY: dev-gateway dev-user dev-order dev-payment sdl sqlx fmt tidy clean
+dev-gateway dev-user dev-order dev-payment: dev-%: ## (dev-gateway dev-user dev-order dev-payment) run, rebuilt and restarted on change
+	@command -v bacon >/dev/null || cargo install --locked bacon
+	@$(SETTINGS) && bacon --job $*
+
+dev-gateway: ## The gateway, rebuilt and restarted on change (dev-user, dev-order, dev-payment alike)
+
+sdl: ## Write schema.graphql anew
+	@$(PORTICO) sdl > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+sqlx: ## Check every query against a real database, and write the .sqlx folders anew
+	@$(WITH) scripts/sqlx
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+tidy: ## Tell unused and outdated dependencies
+	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
+	@cargo machete
+	@cargo update --dry-run --verbose 2>&1 | grep -E 'Unchanged|Updating' || true
+
+clean: ## Remove what was built
+	@cargo clean
+	@rm -rf tests/node_modules
+
+##@ Test
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-browser test-federation test-coverage
+test: test-rust test-federation test-browser ## All tests, on real backends that are brought and taken away again
+
+test-rust: ## The tests of all crates
+	@cargo build --workspace --bins
+	@$(WITH) $(TEST) --workspace
+
+test-user test-order test-payment test-gateway: test-%:
+	@$(WITH) $(TEST) -p $*
+
+test-user: ## The tests of the user service
+test-order: ## The tests of the order service
+test-payment: ## The tests of the payment service
+test-gateway: ## The tests of the gateway
+
+test-federation: ## Compose the graph with another subgraph
+	@$(WITH_NODE) bash -c '$(NPM_CI) && npm run --silent --prefix tests federation'
+
+test-browser: ## Drive the IDE in a headless Chromium, against the whole system
+	@cargo build -p portico
+	@$(WITH_BROWSER) bash -c '$(NPM_CI) && scripts/test-browser'
+
+test-coverage: ## Which lines the tests reach, as HTML in target/coverage
+	@command -v cargo-tarpaulin >/dev/null || cargo install --locked cargo-tarpaulin
+	@$(WITH) cargo tarpaulin --workspace --engine ptrace --skip-clean --out html --output-dir target/coverage
+
+##@ Check
+.PHONY: lint lint-proto lint-generated audit
+lint: ## Format, clippy and documentation, without a warning
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
+
+lint-proto: ## buf's STANDARD lint, and no breaking change against main
+	@$(WITH_NODE) bash -c '$(NPM_CI) && scripts/lint-proto'
+
+lint-generated: sdl sqlx ## Whether schema.graphql and the .sqlx folders are up to date
+	@git diff --exit-code -- schema.graphql '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl sqlx` made.' >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- schema.graphql '*/.sqlx')" || { git status --short -- schema.graphql '*/.sqlx' >&2; exit 1; }
+
+audit: ## Licences, bans, sources, unused dependencies; advisories where there is a network
+	@scripts/audit
+
+##@ Measure
+.PHONY: bench bench-quick load-test
+bench: ## Measure everything that docs/performance.md says, and write it anew
+	@scripts/bench
+
+bench-quick: ## The same in short rounds, without writing
+	@scripts/bench --quick
+
+URL ?= http://127.0.0.1:4000/graphql
+CONCURRENCY ?= 16
+REQUESTS ?= 10000
+load-test: ## A bounded load on a running Portico (URL=, CONCURRENCY=, REQUESTS=)
+	@cargo run --quiet --release -p bench -- load --url '$(URL)' --concurrency $(CONCURRENCY) --requests $(REQUESTS)

@@ -1,0 +1,73 @@
+//! Rules of the workspace that no compiler holds.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate of ours may depend on (tests aside). The arrows point one way, and no service knows another.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("proto", &[]),
+    ("money", &[]),
+    ("identity", &[]),
+    ("runtime", &["proto", "identity"]),
+    ("messaging", &["proto", "runtime"]),
+    ("user", &["proto", "identity", "runtime", "messaging"]),
+    ("order", &["proto", "identity", "runtime", "messaging", "money"]),
+    ("payment", &["proto", "identity", "runtime", "messaging", "money"]),
+    ("gateway", &["proto", "identity", "runtime", "messaging", "money"]),
+];
+/// What stands above all of them and may use any.
+const TOP: &[&str] = &["portico", "testkit", "bench"];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    for package in &metadata.packages {
+        if TOP.contains(&package.name.as_str()) {
+            continue;
+        }
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(name, _)| *name == package.name.as_str())
+            .unwrap_or_else(|| panic!("{} has no place in the tree: add it to ARROWS", package.name));
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+            let name = dependency.name.as_str();
+            assert!(!ours.contains(name) || allowed.contains(&name), "{} must not depend on {name}", package.name);
+        }
+    }
+}
+
+#[test]
+fn outbox_inbox_and_idempotency_are_the_same_sql_in_each_database() {
+    for file in ["20261120000001_messaging.up.sql", "20261120000001_messaging.down.sql"] {
+        let [user, order, payment] = ["user", "order", "payment"].map(|service| migration(service, file));
+        assert!(user == order && order == payment, "{file}");
+    }
+    for file in ["20261120000002_idempotency.up.sql", "20261120000002_idempotency.down.sql"] {
+        assert_eq!(migration("order", file), migration("payment", file), "{file}");
+    }
+}
+
+#[test]
+fn the_services_have_the_same_file_names() {
+    for service in ["user", "order", "payment"] {
+        for file in ["main", "lib", "config", "app", "store", "grpc", "grpc/convert", "events", "error"] {
+            let path = root().join(format!("services/{service}/src/{file}.rs"));
+            assert!(path.exists(), "{} is missing", path.display());
+        }
+        let entity = root().join(format!("services/{service}/src/{service}.rs"));
+        let use_cases = root().join(format!("services/{service}/src/{service}s.rs"));
+        assert!(entity.exists() && use_cases.exists(), "{service}: the entity or its use cases");
+        let main = fs::read_to_string(root().join(format!("services/{service}/src/main.rs"))).unwrap();
+        assert!(main.lines().count() <= 30, "{service}: main.rs has more than 30 lines");
+    }
+}
+
+fn migration(service: &str, file: &str) -> String {
+    fs::read_to_string(root().join("migrations").join(service).join(file)).unwrap()
+}
