@@ -28,7 +28,9 @@ impl Check {
     }
 
     async fn outcome(&self) -> Result<(), String> {
-        tokio::time::timeout(CHECK_DEADLINE, (self.run)()).await.unwrap_or_else(|_| Err("no answer in time".into()))
+        tokio::time::timeout(CHECK_DEADLINE, (self.run)())
+            .await
+            .unwrap_or_else(|_| Err("no answer in time".into()))
     }
 }
 

@@ -35,7 +35,9 @@ pub fn load<C: Parser>() -> C {
 ///
 /// # Errors
 /// clap's own, for [`one_line`].
-pub fn parse<C: Parser>(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<C, clap::Error> {
+pub fn parse<C: Parser>(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<C, clap::Error> {
     C::try_parse_from(arguments)
 }
 
@@ -62,7 +64,9 @@ pub fn one_line<C: Parser>(error: &clap::Error) -> String {
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             format!("{program}: {first}; {hint}")
         }
-        (ErrorKind::MissingRequiredArgument, names) => format!("{program}: {} is not set; {hint}", names.join(", ")),
+        (ErrorKind::MissingRequiredArgument, names) => {
+            format!("{program}: {} is not set; {hint}", names.join(", "))
+        }
         (_, names) => {
             let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
             format!("{program}: {} has a bad value{why}; {hint}", names.join(", "))

@@ -176,6 +176,10 @@ pub async fn prune(pool: &sqlx::PgPool, now: DateTime<Utc>) -> Result<u64, sqlx:
 }
 
 fn in_progress() -> Refusal {
-    Refusal::new(Kind::Conflict, "IDEMPOTENCY_IN_PROGRESS", "the first request with this idempotency key still runs")
-        .retry_after(Duration::from_secs(1))
+    Refusal::new(
+        Kind::Conflict,
+        "IDEMPOTENCY_IN_PROGRESS",
+        "the first request with this idempotency key still runs",
+    )
+    .retry_after(Duration::from_secs(1))
 }

@@ -46,11 +46,17 @@ impl<K> Page<K> {
     }
 
     /// Cuts the extra row off, and says where the page stands. `key` gives a row's key.
-    pub fn finish<T, D: Display>(&self, rows: &mut Vec<T>, total: Option<i64>, key: impl Fn(&T) -> D) -> PageInfo {
+    pub fn finish<T, D: Display>(
+        &self,
+        rows: &mut Vec<T>,
+        total: Option<i64>,
+        key: impl Fn(&T) -> D,
+    ) -> PageInfo {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        let end_cursor = rows.last().map(|row| URL_SAFE_NO_PAD.encode(key(row).to_string())).unwrap_or_default();
+        let end_cursor =
+            rows.last().map(|row| URL_SAFE_NO_PAD.encode(key(row).to_string())).unwrap_or_default();
         PageInfo { has_more, end_cursor, total }
     }
 }

@@ -54,7 +54,9 @@ async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
         })?;
     let missing = migrator
         .iter()
-        .filter(|migration| migration.migration_type.is_up_migration() && !applied.contains(&migration.version))
+        .filter(|migration| {
+            migration.migration_type.is_up_migration() && !applied.contains(&migration.version)
+        })
         .count();
     if missing > 0 { Err(format!("{missing} migrations missing; run `portico migrate up`")) } else { Ok(()) }
 }

@@ -123,7 +123,11 @@ impl Refusal {
 
     /// A token is needed.
     pub fn unauthenticated() -> Self {
-        Self::new(Kind::Unauthenticated, "TOKEN_MISSING", "log in, and send the access token as `Authorization: Bearer`")
+        Self::new(
+            Kind::Unauthenticated,
+            "TOKEN_MISSING",
+            "log in, and send the access token as `Authorization: Bearer`",
+        )
     }
 
     /// The viewer may not.
@@ -186,9 +190,11 @@ impl Refusal {
             Code::DeadlineExceeded | Code::Cancelled => {
                 Self::new(Kind::Timeout, "SERVICE_TIMEOUT", "a service took too long to answer")
             }
-            Code::Unavailable | Code::Unknown => {
-                Self::new(Kind::Unavailable, "SERVICE_UNAVAILABLE", "a service can't be reached; try again in a moment")
-            }
+            Code::Unavailable | Code::Unknown => Self::new(
+                Kind::Unavailable,
+                "SERVICE_UNAVAILABLE",
+                "a service can't be reached; try again in a moment",
+            ),
             _ => Self::internal(status),
         }
     }
@@ -201,7 +207,8 @@ mod tests {
     #[test]
     fn a_refusal_arrives_as_it_was_sent() {
         for (kind, ..) in TABLE {
-            let mut sent = Refusal::new(kind, "SOME_REASON", "some words").retry_after(Duration::from_secs(3));
+            let mut sent =
+                Refusal::new(kind, "SOME_REASON", "some words").retry_after(Duration::from_secs(3));
             sent.violations.push(Violation { field: "items.0.quantity".into(), message: "must be 1".into() });
             assert_eq!(Refusal::from(&Status::from(sent.clone())), sent);
         }

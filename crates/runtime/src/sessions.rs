@@ -150,12 +150,17 @@ impl Sessions {
     }
 
     /// Fetches what was revoked since then, and the keys if none are known. Gives the time of its question.
-    async fn poll(&self, mut users: UserServiceClient<Transport>, since: DateTime<Utc>) -> Result<DateTime<Utc>, Status> {
+    async fn poll(
+        &self,
+        mut users: UserServiceClient<Transport>,
+        since: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, Status> {
         let asked_at = self.shared.clock.now();
         let mut since = since;
         loop {
             let asked_from = since;
-            let page = users.list_revoked_sessions(ListRevokedSessionsRequest { since: Some(since.into()) }).await?;
+            let page =
+                users.list_revoked_sessions(ListRevokedSessionsRequest { since: Some(since.into()) }).await?;
             let page = page.into_inner();
             for revoked in page.sessions {
                 let at = revoked.revoked_at.and_then(|at| DateTime::try_from(at).ok()).unwrap_or(asked_at);
@@ -170,10 +175,11 @@ impl Sessions {
             }
         }
         self.shared.verifier.revocations.prune(asked_at);
-        let keys_are_old = match self.shared.source.lock().await.as_ref().and_then(|source| source.keys_fetched) {
-            Some(fetched) => fetched.elapsed() > KEYS_KEPT,
-            None => true,
-        };
+        let keys_are_old =
+            match self.shared.source.lock().await.as_ref().and_then(|source| source.keys_fetched) {
+                Some(fetched) => fetched.elapsed() > KEYS_KEPT,
+                None => true,
+            };
         if keys_are_old {
             self.refetch_keys().await;
         }
@@ -194,7 +200,8 @@ impl Sessions {
         match source.users.get_signing_keys(GetSigningKeysRequest {}).await {
             Ok(answer) => {
                 let keys = answer.into_inner().keys.into_iter();
-                let keys = keys.filter_map(|k| Some(PublicKey { id: k.id, bytes: k.public_key.try_into().ok()? }));
+                let keys =
+                    keys.filter_map(|k| Some(PublicKey { id: k.id, bytes: k.public_key.try_into().ok()? }));
                 self.set_keys(keys.collect());
                 source.keys_fetched = Some(Instant::now());
                 true

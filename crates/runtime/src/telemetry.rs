@@ -2,11 +2,15 @@
 //!
 //! A failure is logged once, at the boundary where it is handled. No line carries a password, a token or an email.
 
-use std::{io::IsTerminal, sync::OnceLock};
+use std::{
+    fs::File,
+    io::IsTerminal,
+    sync::{Mutex, OnceLock},
+};
 
 use clap::{Args, ValueEnum};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,11 +34,21 @@ pub struct LogConfig {
 
 /// Starts logging to standard error. A second call changes nothing.
 pub fn start_logs(config: &LogConfig) {
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    start(config, std::io::stderr, coloured);
+}
+
+/// Starts logging to `file`, for a process whose standard error is for people. A second call changes nothing.
+pub fn start_logs_in(config: &LogConfig, file: File) {
+    start(config, Mutex::new(file), false);
+}
+
+fn start<W>(config: &LogConfig, writer: W, coloured: bool)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(coloured);
     // An error means that logs run already, as they do for every test but the first of a process.
     let _ = match config.log_format {
         LogFormat::Human => builder.try_init(),

@@ -65,10 +65,11 @@ impl CallContext {
 
     /// With the client's access token. One that is no header value is left out; the guard refuses the call then.
     pub fn with_token(mut self, token: &SecretString) -> Self {
-        self.authorization = format!("Bearer {}", token.expose_secret()).parse().ok().map(|mut value: MetadataValue<_>| {
-            value.set_sensitive(true);
-            value
-        });
+        self.authorization =
+            format!("Bearer {}", token.expose_secret()).parse().ok().map(|mut value: MetadataValue<_>| {
+                value.set_sensitive(true);
+                value
+            });
         self
     }
 

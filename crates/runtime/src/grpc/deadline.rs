@@ -25,7 +25,10 @@ pub(super) fn requested(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Runs `work` no longer than `deadline`.
-pub(super) async fn within<T>(deadline: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Status> {
+pub(super) async fn within<T>(
+    deadline: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Result<T, Status> {
     let Some(deadline) = deadline else { return Ok(work.await) };
     tokio::time::timeout(deadline, work).await.map_err(|_| Status::new(Code::DeadlineExceeded, "out of time"))
 }

@@ -86,7 +86,8 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let sessions = self.sessions.clone();
         let path = request.uri().path().to_owned();
-        let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let request_id =
+            request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
         let span = tracing::info_span!("rpc", path, request_id);
         let time = deadline::requested(request.headers());
         let work = async move {

@@ -93,7 +93,11 @@ async fn report_health<S: GrpcService>(
             _ = ticks.tick() => {}
         }
         let (ready, _) = admin::readiness(&checks).await;
-        let status = if ready { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+        let status = if ready {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
         health.set_service_status(S::NAME, status).await;
         health.set_service_status("", status).await;
     }
