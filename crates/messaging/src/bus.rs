@@ -1,18 +1,150 @@
-//! The in-process bus: hands events to the consumers of this process.
-use std::sync::Arc;
+//! The in-process bus: hands events to the consumers of this process, again and again until each has settled them.
 
-use crate::Consumer;
+use std::{sync::Arc, time::Duration};
 
-/// The in-process bus.
-#[derive(Clone, Default)]
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+use tokio::sync::Semaphore;
+
+use crate::{
+    CloudEvent, Consumer, Failure,
+    inbox::{self, Attempt},
+    store,
+};
+
+/// How many events one consumer handles at once. Each holds a connection of the pool that also serves requests.
+const AT_ONCE: usize = 4;
+/// How long an inbox row is kept: far longer than any event comes again.
+const INBOX_KEPT: TimeDelta = TimeDelta::days(30);
+
+/// How often, and after which delays, an event that a consumer could not handle comes again.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// After how many failed tries it rests as a dead letter. A consumer's database that can't be reached fails no
+    /// try: that is no fault of the event.
+    pub tries: u32,
+    /// The delay after the first failed try; each later one is twice as long.
+    pub first: Duration,
+    /// The longest delay.
+    pub longest: Duration,
+}
+
+impl Default for Retries {
+    /// Ten tries within about a minute.
+    fn default() -> Self {
+        Self { tries: 10, first: Duration::from_millis(100), longest: Duration::from_secs(30) }
+    }
+}
+
+/// Whether one who tells an event waits for a consumer that wants to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until the event is settled.
+    Wait,
+    /// One try, now.
+    Leave,
+}
+
+/// The in-process bus. Clones are the same bus: what one process's relays tell goes to the same consumers.
+#[derive(Clone)]
 pub struct Bus {
-    #[expect(dead_code, reason = "being written")]
-    consumers: Arc<[Arc<dyn Consumer>]>,
+    subscriptions: Arc<[Subscription]>,
+    retries: Retries,
+}
+
+struct Subscription {
+    consumer: Arc<dyn Consumer>,
+    /// Held while an event is handled, not while it waits for its next try: events that fail hold up no others.
+    slots: Semaphore,
 }
 
 impl Bus {
-    /// A bus to these consumers.
+    /// A bus to these consumers, with the default [`Retries`]. Their names differ: inbox rows are known by them.
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
-        Self { consumers: consumers.into() }
+        let subscribe = |consumer| Subscription { consumer, slots: Semaphore::new(AT_ONCE) };
+        Self { subscriptions: consumers.into_iter().map(subscribe).collect(), retries: Retries::default() }
+    }
+
+    /// The same bus with other retries.
+    #[must_use]
+    pub fn retrying(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Deletes the inbox rows of this bus's consumers that are older than 30 days at `now`. Answers how many.
+    ///
+    /// # Errors
+    /// When a consumer's database fails.
+    pub async fn prune(&self, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+        let mut pruned = 0;
+        for Subscription { consumer, .. } in self.subscriptions.iter() {
+            pruned += store::prune_inbox(consumer.pool(), consumer.name(), now - INBOX_KEPT).await?;
+        }
+        Ok(pruned)
+    }
+
+    /// Hands an event to all consumers that want it. `true` once each has committed its effect or laid the event to
+    /// rest, which is at once when nobody wants it; `false` only without patience.
+    pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+        let wants =
+            |one: &&Subscription| event.name().is_some_and(|name| one.consumer.events().contains(&name));
+        let deliveries =
+            self.subscriptions.iter().filter(wants).map(|one| one.deliver(event, self.retries, patience));
+        join_all(deliveries).await.into_iter().all(|settled| settled)
+    }
+}
+
+impl Subscription {
+    async fn deliver(&self, event: &CloudEvent, retries: Retries, patience: Patience) -> bool {
+        let mut failed = 0;
+        let mut delay = retries.first;
+        loop {
+            let settled = match self.attempt(event).await {
+                Attempt::Done => true,
+                Attempt::Unreachable(error) => {
+                    tracing::debug!(consumer = self.consumer.name(), %error, "the consumer's database can't be asked");
+                    false
+                }
+                Attempt::Failed(Failure::Reject(reason)) => self.bury(event, &reason).await,
+                Attempt::Failed(Failure::Retry(reason)) => {
+                    failed += 1;
+                    self.retry_or_bury(event, &reason, failed, retries.tries).await
+                }
+            };
+            if settled || patience == Patience::Leave {
+                return settled;
+            }
+            tokio::time::sleep(delay).await;
+            delay = retries.longest.min(delay * 2);
+        }
+    }
+
+    async fn attempt(&self, event: &CloudEvent) -> Attempt {
+        // Nobody closes it; were it closed, handling without a bound would still be right.
+        let _slot = self.slots.acquire().await;
+        inbox::attempt(&*self.consumer, event).await
+    }
+
+    async fn retry_or_bury(&self, event: &CloudEvent, reason: &str, failed: u32, tries: u32) -> bool {
+        if failed >= tries {
+            return self.bury(event, &format!("{reason} (tried {failed} times)")).await;
+        }
+        let consumer = self.consumer.name();
+        metrics::counter!("event_retries_total", "consumer" => consumer).increment(1);
+        tracing::warn!(consumer, event = %event.id, failed, reason, "an event can't be handled yet");
+        false
+    }
+
+    /// Whether the event was laid to rest; when its database fails, the next try will.
+    async fn bury(&self, event: &CloudEvent, reason: &str) -> bool {
+        let consumer = self.consumer.name();
+        if let Err(error) = store::bury(self.consumer.pool(), consumer, event, reason).await {
+            tracing::warn!(consumer, event = %event.id, %error, "a dead letter can't be written yet");
+            return false;
+        }
+        metrics::counter!("dead_letters_total", "consumer" => consumer).increment(1);
+        tracing::error!(consumer, event = %event.id, kind = event.kind, reason, "an event rests as a dead letter");
+        true
     }
 }

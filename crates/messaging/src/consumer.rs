@@ -36,7 +36,11 @@ pub trait Consumer: Send + Sync + 'static {
 
     /// Handles one event inside the transaction that also holds its inbox row. Events that it says itself are
     /// appended to the outbox in the same transaction.
-    fn handle<'a>(&'a self, tx: &'a mut PgConnection, event: &'a CloudEvent) -> BoxFuture<'a, Result<(), Failure>>;
+    fn handle<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        event: &'a CloudEvent,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Called after a commit: wakes the relay of its database.
     fn committed(&self) {}

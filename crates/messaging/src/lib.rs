@@ -1,13 +1,20 @@
 //! Events that are never lost: the outbox in which they are written, the relay that tells them, and the inbox that
 //! makes each consumer's effect happen once.
+//!
+//! What is promised: an event whose transaction committed is told, at least once; its effect in each consumer's
+//! database happens once, or it rests there as a dead letter with the reason; the events of one aggregate are told in
+//! their order, one after the other, and an aggregate whose event can't be handled yet holds up no other.
 
 mod bus;
 mod consumer;
 mod event;
+mod inbox;
 mod outbox;
-mod relay;
+pub mod relay;
+mod store;
 
-pub use bus::Bus;
+pub use bus::{Bus, Retries};
 pub use consumer::{Consumer, Failure};
 pub use event::{CloudEvent, Event};
 pub use outbox::Outbox;
+pub use relay::RelayError;

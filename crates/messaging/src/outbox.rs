@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 
-use crate::Event;
+use crate::{Event, store};
+
+/// How long a row is kept after it was told, for those who look into what happened.
+const KEPT: TimeDelta = TimeDelta::hours(24);
 
 /// The outbox of one database. Clones are the same.
 #[derive(Clone, Debug)]
@@ -51,5 +55,13 @@ impl Outbox {
     /// Wakes this process's relay. To be called after the commit, so that it finds the rows.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Deletes the rows that were told more than 24 hours before `now`. Answers how many. The relay does so by itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn prune(&self, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+        store::prune_outbox(&self.pool, now - KEPT).await
     }
 }

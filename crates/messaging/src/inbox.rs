@@ -1,0 +1,66 @@
+//! One try at one event by one consumer.
+//!
+//! The effect and the inbox row are in one transaction, so that an event that comes again finds the row and has no
+//! second effect. Whatever a handler does, fail, panic or hang, comes back as an [`Attempt`]: it ends nothing else.
+
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt;
+use tokio::time::timeout;
+
+use crate::{CloudEvent, Consumer, Failure, store};
+
+/// How long one try may take, so that a handler that hangs does not keep its aggregate's later events for ever.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How a try ended.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// The effect is there, from this try or an earlier one, or the event rests as a dead letter.
+    Done,
+    /// The consumer's handler failed.
+    Failed(Failure),
+    /// The handler was not asked, since its database could not be: no fault of the event.
+    Unreachable(sqlx::Error),
+}
+
+/// Tries to handle an event.
+pub(crate) async fn attempt(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
+    let outcome = timeout(DEADLINE, AssertUnwindSafe(handle(consumer, event)).catch_unwind()).await;
+    match outcome {
+        Ok(Ok(attempt)) => attempt,
+        Ok(Err(panic)) => Attempt::Failed(Failure::Retry(format!("it panicked: {}", message(&*panic)))),
+        Err(_elapsed) => Attempt::Failed(Failure::Retry(format!("it took longer than {DEADLINE:?}"))),
+    }
+}
+
+/// Every early return drops the transaction, which rolls it back.
+async fn handle(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
+    let mut tx = match consumer.pool().begin().await {
+        Ok(tx) => tx,
+        Err(error) => return Attempt::Unreachable(error),
+    };
+    match store::claim_in_tx(&mut tx, consumer.name(), event.id).await {
+        Ok(true) => {}
+        Ok(false) => return Attempt::Done,
+        Err(error) => return Attempt::Unreachable(error),
+    }
+    if let Err(failure) = consumer.handle(&mut tx, event).await {
+        return Attempt::Failed(failure);
+    }
+    // When the answer to the commit is lost, the next try finds out what became of it.
+    if let Err(error) = tx.commit().await {
+        return Attempt::Failed(error.into());
+    }
+    consumer.committed();
+    Attempt::Done
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}

@@ -1,0 +1,50 @@
+//! What the leader does beside telling: it measures what waits, and prunes what is done with.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::time::interval;
+
+use crate::{Bus, Outbox, store};
+
+const MEASURE: Duration = Duration::from_secs(10);
+const PRUNE: Duration = Duration::from_secs(10 * 60);
+
+/// Measures and prunes for as long as the leader leads. A failure is told, and mended by the next time.
+pub(super) async fn keep(outbox: &Outbox, bus: &Bus) {
+    let (mut measure_now, mut prune_now) = (interval(MEASURE), interval(PRUNE));
+    loop {
+        let outcome = tokio::select! {
+            _ = measure_now.tick() => measure(outbox).await,
+            _ = prune_now.tick() => prune(outbox, bus).await,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(source = outbox.source, %error, "the outbox can't be measured or pruned");
+        }
+    }
+}
+
+/// The gauges of one that leads no more: another process tells them now.
+pub(super) fn forget(outbox: &Outbox) {
+    gauges(outbox, 0.0, 0.0);
+}
+
+async fn measure(outbox: &Outbox) -> Result<(), sqlx::Error> {
+    let (waiting, oldest) = store::waiting(&outbox.pool).await?;
+    let age = oldest.and_then(|time| (Utc::now() - time).to_std().ok()).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauges(outbox, waiting as f64, age.as_secs_f64());
+    Ok(())
+}
+
+fn gauges(outbox: &Outbox, waiting: f64, oldest: f64) {
+    metrics::gauge!("outbox_waiting_events", "source" => outbox.source).set(waiting);
+    metrics::gauge!("outbox_oldest_waiting_seconds", "source" => outbox.source).set(oldest);
+}
+
+async fn prune(outbox: &Outbox, bus: &Bus) -> Result<(), sqlx::Error> {
+    let now = Utc::now();
+    let (events, inboxes) = (outbox.prune(now).await?, bus.prune(now).await?);
+    tracing::debug!(source = outbox.source, events, inboxes, "pruned");
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! When the relay looks, and what it measures.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use messaging::{Bus, Failure, Outbox, relay};
+use runtime::Stop;
+use uuid::Uuid;
+
+use crate::world::{World, event, until};
+
+#[tokio::test]
+async fn a_woken_relay_tells_far_quicker_than_it_polls() {
+    let world = World::new().await;
+    let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]));
+    world.say(&[event(Uuid::now_v7(), 1)]).await;
+    until("the relay leads", async || world.waiting().await == 0).await;
+
+    // Each follows right after a look, so that polling would take a second for each.
+    let start = Instant::now();
+    for _ in 0..10 {
+        world.say(&[event(Uuid::now_v7(), 1)]).await;
+        world.outbox.wake();
+        until("the event is told", async || world.waiting().await == 0).await;
+    }
+
+    assert!(start.elapsed() < Duration::from_secs(4), "ten events took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_event_of_which_nobody_told_the_relay_is_found() {
+    let world = World::new().await;
+    let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]));
+
+    for _ in 0..3 {
+        world.say(&[event(Uuid::now_v7(), 1)]).await;
+        until("the event is told", async || world.waiting().await == 0).await;
+    }
+    assert_eq!(world.effects().await, 3);
+}
+
+#[tokio::test]
+async fn what_waits_is_measured() {
+    let world = World::new().await;
+    let failing = world.consumer("orders").that(|_| Err(Failure::Retry("never".to_owned())));
+    let mut old = event(Uuid::now_v7(), 1);
+    old.time -= Duration::from_secs(3600);
+    world.say(&[old, event(Uuid::now_v7(), 1)]).await;
+    let metrics = runtime::telemetry::metrics().unwrap();
+    let gauge = |name: &str| {
+        let start = format!("{name}{{source=\"measured\"}} ");
+        let text = metrics.render();
+        text.lines().find_map(|line| line.strip_prefix(&start)).map(|value| value.parse::<f64>().unwrap())
+    };
+
+    let outbox = Outbox::new(world.pool().clone(), "measured");
+    let stop = Stop::new();
+    let relay = tokio::spawn(relay::run(outbox, Bus::new(vec![Arc::new(failing)]), stop.clone()));
+    until("two rows wait", async || gauge("outbox_waiting_events") == Some(2.0)).await;
+    let age = gauge("outbox_oldest_waiting_seconds").unwrap();
+    assert!((3600.0..3700.0).contains(&age), "{age}");
+
+    stop.cancel();
+    relay.await.unwrap();
+    assert_eq!(gauge("outbox_waiting_events"), Some(0.0), "one that leads no more tells nothing");
+}

@@ -1,0 +1,234 @@
+//! A database with an outbox, consumers that write down what they do, and ways to wait for what the relay did.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use futures::future::BoxFuture;
+use messaging::{Bus, CloudEvent, Consumer, Event, Failure, Outbox, Retries, relay};
+use runtime::Stop;
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+use testkit::Database;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// One database for the outbox and for the consumers.
+pub(crate) struct World {
+    database: Database,
+    pub(crate) outbox: Outbox,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let database = Database::new("order").await;
+        sqlx::query(
+            "CREATE TABLE effects (number bigserial, consumer text, event_id uuid, subject uuid, sequence bigint)",
+        )
+        .execute(database.pool())
+        .await
+        .unwrap();
+        let outbox = Outbox::new(database.pool().clone(), "order");
+        Self { database, outbox }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        self.database.pool()
+    }
+
+    /// A consumer of `order.created` that always succeeds.
+    pub(crate) fn consumer(&self, name: &'static str) -> Recorder {
+        Recorder::new(name, self.pool().clone())
+    }
+
+    /// Commits events in one transaction, without waking anyone.
+    pub(crate) async fn say(&self, events: &[Event]) {
+        let mut tx = self.pool().begin().await.unwrap();
+        Outbox::append_in_tx(&mut tx, events).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Runs a relay on this outbox until it is dropped.
+    pub(crate) fn run(&self, bus: &Bus) -> Running {
+        let stop = Stop::new();
+        let task = tokio::spawn(relay::run(self.outbox.clone(), bus.clone(), stop.clone()));
+        Running { stop, task }
+    }
+
+    /// The sequences of the effects on `subject`, in the order in which they committed.
+    pub(crate) async fn effects_on(&self, subject: Uuid) -> Vec<i64> {
+        sqlx::query_scalar("SELECT sequence FROM effects WHERE subject = $1 ORDER BY number")
+            .bind(subject)
+            .fetch_all(self.pool())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn effects(&self) -> i64 {
+        self.count("SELECT count(*) FROM effects").await
+    }
+
+    pub(crate) async fn waiting(&self) -> i64 {
+        self.count("SELECT count(*) FROM outbox WHERE published_at IS NULL").await
+    }
+
+    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
+        sqlx::query_scalar(statement).fetch_one(self.pool()).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        sqlx::query(statement).execute(self.pool()).await.unwrap();
+    }
+
+    /// (consumer, reason) of each dead letter.
+    pub(crate) async fn dead_letters(&self) -> Vec<(String, String)> {
+        sqlx::query_as("SELECT consumer, reason FROM dead_letters ORDER BY died_at")
+            .fetch_all(self.pool())
+            .await
+            .unwrap()
+    }
+
+    /// What a crash between the consumer's commit and the mark leaves behind.
+    pub(crate) async fn unmark(&self) {
+        self.execute("UPDATE outbox SET published_at = NULL").await;
+    }
+}
+
+/// A relay that runs.
+pub(crate) struct Running {
+    pub(crate) stop: Stop,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The `sequence`-th event of an aggregate.
+pub(crate) fn event(subject: Uuid, sequence: i64) -> Event {
+    named("order.created", subject, sequence)
+}
+
+pub(crate) fn named(name: &'static str, subject: Uuid, sequence: i64) -> Event {
+    Event::new(name, subject, sequence, Utc::now(), &json!({ "sequence": sequence })).unwrap()
+}
+
+/// A bus whose retries take milliseconds; three failed tries are enough.
+pub(crate) fn hasty(consumers: Vec<Arc<dyn Consumer>>) -> Bus {
+    let retries = Retries { tries: 3, first: Duration::from_millis(5), longest: Duration::from_millis(20) };
+    Bus::new(consumers).retrying(retries)
+}
+
+/// Waits until `condition` holds; fails the test when that takes longer than ten seconds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+type Behaviour = Box<dyn Fn(&CloudEvent) -> Result<(), Failure> + Send + Sync>;
+
+/// Writes an effect into its transaction, and then does as it is told.
+pub(crate) struct Recorder {
+    name: &'static str,
+    events: &'static [&'static str],
+    pool: PgPool,
+    behaviour: Behaviour,
+    after_commit: Box<dyn Fn() + Send + Sync>,
+    takes: Duration,
+    /// How often it was asked.
+    pub(crate) calls: AtomicUsize,
+    now: AtomicUsize,
+    /// How many events it handled at once, at most.
+    pub(crate) most_at_once: AtomicUsize,
+}
+
+impl Recorder {
+    fn new(name: &'static str, pool: PgPool) -> Self {
+        Self {
+            name,
+            events: &["order.created"],
+            pool,
+            behaviour: Box::new(|_| Ok(())),
+            after_commit: Box::new(|| ()),
+            takes: Duration::ZERO,
+            calls: AtomicUsize::new(0),
+            now: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+        }
+    }
+
+    /// Lets it fail, or panic.
+    pub(crate) fn that(
+        mut self,
+        behaviour: impl Fn(&CloudEvent) -> Result<(), Failure> + Send + Sync + 'static,
+    ) -> Self {
+        self.behaviour = Box::new(behaviour);
+        self
+    }
+
+    pub(crate) fn after_commit(mut self, act: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_commit = Box::new(act);
+        self
+    }
+
+    pub(crate) fn taking(mut self, takes: Duration) -> Self {
+        self.takes = takes;
+        self
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+impl Consumer for Recorder {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        self.events
+    }
+
+    fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    fn handle<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        event: &'a CloudEvent,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            let at_once = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+            tokio::time::sleep(self.takes).await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            sqlx::query(
+                "INSERT INTO effects (consumer, event_id, subject, sequence) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(self.name)
+            .bind(event.id)
+            .bind(event.subject)
+            .bind(event.sequence())
+            .execute(tx)
+            .await?;
+            (self.behaviour)(event)
+        })
+    }
+
+    fn committed(&self) {
+        (self.after_commit)();
+    }
+}
