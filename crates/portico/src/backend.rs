@@ -4,8 +4,10 @@
 //! the distribution's packages unpacked in a cache. What was taken is told.
 
 pub mod postgres;
+pub mod visit;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::progress::Progress;
@@ -22,7 +24,7 @@ pub enum Mode {
 }
 
 /// Where the databases are. A password is part of each, so these are not for logs.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Urls {
     /// The user service's.
     pub user: String,

@@ -66,10 +66,12 @@ impl Child {
         }
         let process = command.spawn().with_context(|| format!("cannot start {}", spec.program.display()))?;
         let pid = process.id().context("a child that was just started has no id")?;
+        // Made first: dropped by an error below, it ends the process.
+        let child = Self { name: spec.name, pid, process, log };
         if let Some(id) = ProcessId::of(spec.name, pid) {
             state.remember(id).await?;
         }
-        Ok(Self { name: spec.name, pid, process, log })
+        Ok(child)
     }
 
     /// The file that it writes its log to.

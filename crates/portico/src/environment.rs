@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_below_one_that_is_closed_to_others_cannot_be_entered_by_all() {
+        let closed = env::temp_dir().join(format!("portico-closed-{}", std::process::id()));
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o711)).unwrap();
+        assert!(all_may_enter(&closed.join("not/yet/there")));
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!all_may_enter(&closed.join("not/yet/there")));
+        std::fs::remove_dir(&closed).unwrap();
+    }
+
+    #[test]
     fn without_a_home_the_error_names_the_variable() {
         let error = Environment::made_of([], false).state_folder().unwrap_err().to_string();
         assert!(error.contains("PORTICO_STATE_DIR"), "{error}");

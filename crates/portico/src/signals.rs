@@ -12,7 +12,8 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 pub struct Signals {
     interrupt: Stream,
     terminate: Stream,
-    hang_up: Stream,
+    /// None under `nohup`, whose very purpose is that it is not heard.
+    hang_up: Option<Stream>,
 }
 
 impl Signals {
@@ -25,18 +26,32 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
+            hang_up: if hang_up_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
         })
     }
 
     /// The next one that arrives. Cancelling it loses nothing.
     pub async fn next(&mut self) -> Signal {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => Signal::SIGINT,
             _ = self.terminate.recv() => Signal::SIGTERM,
-            _ = self.hang_up.recv() => Signal::SIGHUP,
+            _ = hang_up => Signal::SIGHUP,
         }
     }
+}
+
+/// Whether whoever started us told the system to keep SIGHUP from us (`SigIgn` in proc_pid_status(5), a mask in
+/// hexadecimal whose lowest bit is signal 1). Elsewhere than on Linux, we do not know.
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Whether a Ctrl-C at the terminal reaches our whole process group by itself, so that passing it on to a child

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
+use crate::backend::Urls;
 use crate::environment::Owner;
 use crate::progress::Progress;
 pub use leftovers::ProcessId;
@@ -33,6 +34,8 @@ pub struct Running {
     pub since: u64,
     /// Where it answers, once it does.
     pub url: Option<String>,
+    /// Where its databases are, once they are ready.
+    pub databases: Option<Urls>,
 }
 
 /// The answer to [`State::acquire`].
@@ -51,8 +54,7 @@ pub struct State {
     started: u64,
     children: Mutex<Vec<ProcessId>>,
     secrets: Secrets,
-    /// Held for as long as the state lives.
-    _lock: File,
+    lock: File,
 }
 
 impl State {
@@ -78,9 +80,9 @@ impl State {
             started: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
             children: Mutex::new(read_json(&folder.join("children.json"))?.unwrap_or_default()),
             secrets: Secrets::read(&folder.join("secrets.json"))?,
-            _lock: lock,
+            lock,
         };
-        state.announce(None)?;
+        state.announce(None, None)?;
         Ok(state)
     }
 
@@ -102,12 +104,14 @@ impl State {
         self.secrets.get_or_make(name).await
     }
 
-    /// Writes down for others where this run answers.
+    /// Writes down for others, in a file that they can read only as the same user, where this run answers and
+    /// where its databases are.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: Option<&str>) -> Result<()> {
-        let running = Running { pid: std::process::id(), since: self.started, url: url.map(str::to_owned) };
+    pub fn announce(&self, url: Option<&str>, databases: Option<&Urls>) -> Result<()> {
+        let (pid, since) = (std::process::id(), self.started);
+        let running = Running { pid, since, url: url.map(str::to_owned), databases: databases.cloned() };
         write_json(&self.folder.join("running.json"), &running)
     }
 
@@ -179,6 +183,13 @@ impl State {
     }
 }
 
+/// Said aloud, and not left to the closing of the file: a child that is just being started holds it open too.
+impl Drop for State {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
 /// Makes `folder` and its parents. Root's folders can be passed through (not listed) by the backends' own uid.
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
@@ -235,7 +246,7 @@ mod tests {
     async fn a_second_run_is_told_what_runs_and_the_lock_ends_with_its_owner() {
         let folder = folder("lock");
         let state = ours(&folder);
-        state.announce(Some("http://127.0.0.1:4000")).unwrap();
+        state.announce(Some("http://127.0.0.1:4000"), None).unwrap();
         let Acquired::Theirs(Some(running)) = State::acquire(&folder).unwrap() else { panic!("not locked") };
         assert_eq!(running.pid, std::process::id());
         assert_eq!(running.url.as_deref(), Some("http://127.0.0.1:4000"));

@@ -37,6 +37,7 @@ impl Up {
             started = Backends::start(&state, Mode::Kept, environment, progress) => started?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         };
+        state.announce(None, Some(backends.urls()))?;
         print_table(&backends, &state)?;
         let failure = tokio::select! {
             reason = backends.failed() => Some(reason),
@@ -66,7 +67,7 @@ fn print_table(backends: &Backends, state: &State) -> Result<()> {
 
 fn already_runs(running: Option<&Running>) -> Result<ExitCode> {
     let line = match running {
-        Some(Running { pid, since, url }) => {
+        Some(Running { pid, since, url, .. }) => {
             let since = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(*since));
             let place = url.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
             format!(

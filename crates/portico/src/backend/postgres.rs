@@ -9,7 +9,7 @@ mod programs;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
@@ -78,9 +78,7 @@ impl Postgres {
 
     async fn of_databases(urls: Urls, progress: &Progress) -> Result<Self> {
         let step = progress.step("Reaching the databases that the environment names");
-        for (variable, url) in urls.variables() {
-            reach(variable, url).await?;
-        }
+        reach_all(&urls).await?;
         step.done("ready");
         Ok(Self { origin: "the environment".to_owned(), urls, kind: Kind::Given { to_drop: None } })
     }
@@ -94,6 +92,8 @@ impl Postgres {
             Mode::ThrowAway => Databases::named(&random_suffix()),
         };
         let urls = databases.make(url, state).await?;
+        // Databases of these names may have been there before, as someone else's.
+        reach_all(&urls).await?;
         step.done("ready");
         let to_drop = (mode == Mode::ThrowAway).then_some(databases);
         Ok(Self { origin: "DATABASE_URL in the environment".to_owned(), urls, kind: Kind::Given { to_drop } })
@@ -160,13 +160,19 @@ fn urls_of_all_three(environment: &Environment) -> Result<Option<Urls>> {
     }
 }
 
+async fn reach_all(urls: &Urls) -> Result<()> {
+    for (variable, url) in urls.variables() {
+        reach(variable, url).await?;
+    }
+    Ok(())
+}
+
 /// One connection, to see that it can be made.
 async fn reach(variable: &str, url: &str) -> Result<()> {
     let connection = timeout(PATIENCE_WITH_GIVEN, PgConnection::connect(url)).await;
     let connection =
         connection.with_context(|| format!("the server that {variable} names does not answer"))?;
-    let connection =
-        connection.with_context(|| format!("cannot enter the database that {variable} names"))?;
+    let connection = connection.with_context(|| format!("cannot enter the database of {variable}"))?;
     Ok(connection.close().await?)
 }
 
@@ -178,7 +184,13 @@ async fn find_programs(state: &State, environment: &Environment, progress: &Prog
     }
     let not_found = || not_found(wanted, state);
     let packages = Packages::of_this_machine(environment)?.with_context(not_found)?;
-    let unpacked = packages.unpacked("postgresql", &["postgresql"], progress).await?;
+    let unpacked =
+        packages.unpacked("postgresql", &["postgresql"], progress).await.with_context(not_found)?;
+    ensure!(
+        programs::unpacked(&unpacked, None).is_some(),
+        "the Postgres unpacked in {} does not run here any more: remove that folder",
+        unpacked.root().display()
+    );
     programs::unpacked(&unpacked, wanted).with_context(not_found)
 }
 

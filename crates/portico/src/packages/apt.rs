@@ -35,11 +35,15 @@ impl Apt {
         make_folder(&work.join("state/lists/partial"))?;
         make_folder(&work.join("cache/archives/partial"))?;
         fs::write(work.join("apt.conf"), configuration(work))?;
-        run(self.apt(work).args(["-q", "update"]), "the distribution's lists cannot be fetched").await?;
+        let updated =
+            run(self.apt(work).args(["-q", "update"]), "the distribution's lists cannot be fetched").await?;
         let mut simulated = self.apt(work);
         simulated.args(["-s", "--no-install-recommends", "install"]).args(names);
-        let told = run(&mut simulated, "the packages that are needed cannot be worked out").await?;
-        Ok(told.lines().filter_map(to_be_installed).collect())
+        // A source that does not answer is only complained of by `update`, since another may have what we need.
+        let told = run(&mut simulated, "the packages that are needed cannot be worked out").await;
+        let told = told
+            .with_context(|| format!("of the distribution's lists:\n{}", indented(&updated.complaints, 4)));
+        Ok(told?.text.lines().filter_map(to_be_installed).collect())
     }
 
     /// Downloads `packages` into a folder of `work`, and gives the files.
@@ -110,13 +114,20 @@ fn quiet(program: &Path) -> Command {
     command
 }
 
-/// Runs `command` to its end and gives what it printed; an error tells `failure` and what it complained of.
-async fn run(command: &mut Command, failure: &str) -> Result<String> {
+/// What a program said.
+struct Told {
+    text: String,
+    complaints: String,
+}
+
+/// Runs `command` to its end; an error tells `failure` and what it complained of.
+async fn run(command: &mut Command, failure: &str) -> Result<Told> {
     let output = command.output().await.with_context(|| failure.to_owned())?;
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        bail!("{failure}:\n{}", indented(&String::from_utf8_lossy(&output.stderr), 8));
+        bail!("{failure}:\n{}", indented(&complaints, 8));
     }
-    String::from_utf8(output.stdout).context("apt-get printed something that is not text")
+    Ok(Told { text: String::from_utf8_lossy(&output.stdout).into_owned(), complaints })
 }
 
 #[cfg(test)]

@@ -4,4 +4,5 @@
 
 mod run;
 mod up;
+mod visit;
 mod with;

@@ -62,7 +62,13 @@ pub(crate) struct Up {
 impl Up {
     /// Starts it and reads what it prints until the last line of its table.
     pub(crate) fn start(folder: &Folder) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with `variables` in its environment.
+    pub(crate) fn start_with(folder: &Folder, variables: &[(&str, &str)]) -> Self {
         let mut command = portico(folder, &["up"]);
+        command.envs(variables.iter().copied());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut printed = String::new();

@@ -1,11 +1,12 @@
 //! `portico up`.
 
 use std::fs;
-use std::process::Output;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::run::{Folder, Up, assert_nothing_runs, code, eventually, portico, processes_in};
 
@@ -174,4 +175,103 @@ fn a_signal_while_the_backends_start_leaves_nothing_behind() {
     kill(Pid::from_raw(up.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert_eq!(code(up.wait().unwrap()), Ok(128 + 15));
     eventually("nothing runs", || processes_in(&folder).is_empty());
+}
+
+/// A `with` whose cluster stands for a server that someone else runs.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(folder: &Folder) -> Self {
+        let mut command = portico(folder, &["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, url: line.trim().to_owned() }
+    }
+
+    /// A connection of its superuser's, from which it looks like one that Portico has never used.
+    async fn emptied(&self) -> PgConnection {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        for name in ["portico_user", "portico_order", "portico_payment"] {
+            for what in ["DATABASE", "ROLE"] {
+                sqlx::raw_sql(AssertSqlSafe(format!("DROP {what} {name}")))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+            }
+        }
+        connection
+    }
+
+    fn stop(mut self) {
+        drop(self.process.stdin.take());
+        self.process.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn on_a_server_that_was_given_the_databases_are_made_once_and_stay() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let server = Server::start(&elsewhere);
+    let mut connection = server.emptied().await;
+    for _ in 0..2 {
+        let up = Up::start_with(&folder, &[("DATABASE_URL", &server.url)]);
+        assert!(processes_in(&folder).is_empty());
+        assert!(up.row("Postgres").contains("DATABASE_URL"), "{}", up.printed);
+        up.signal(Signal::SIGINT);
+        assert_eq!(code(up.finish().0), Ok(0));
+    }
+    let count = "SELECT count(*) FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = rolname AND datname LIKE 'portico%'";
+    let made: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(made, 3);
+    connection.close().await.unwrap();
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_role_that_may_make_databases_but_no_roles_owns_them_itself() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let server = Server::start(&elsewhere);
+    let mut connection = server.emptied().await;
+    let make = "CREATE ROLE maker LOGIN CREATEDB PASSWORD 'm'; GRANT CONNECT ON DATABASE postgres TO maker";
+    sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
+    let maker = format!("postgres://maker:m@{}", server.url.rsplit_once('@').unwrap().1);
+    let up = Up::start_with(&folder, &[("DATABASE_URL", &maker)]);
+    let count =
+        "SELECT count(*) FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname = 'maker'";
+    let made: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(made, 3);
+    connection.close().await.unwrap();
+    up.signal(Signal::SIGINT);
+    assert_eq!(code(up.finish().0), Ok(0));
+    server.stop();
+}
+
+#[tokio::test]
+async fn databases_that_belong_to_someone_else_are_refused() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let server = Server::start(&elsewhere);
+    let mut connection = PgConnection::connect(&server.url).await.unwrap();
+    let make = "CREATE ROLE maker LOGIN CREATEDB PASSWORD 'm'; GRANT CONNECT ON DATABASE postgres TO maker";
+    sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
+    let maker = format!("postgres://maker:m@{}", server.url.rsplit_once('@').unwrap().1);
+    let refused = portico(&folder, &["up"]).env("DATABASE_URL", maker).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(code(refused.status), Ok(1));
+    assert!(said.contains("USER_DATABASE_URL"), "{said}");
+    connection.close().await.unwrap();
+    server.stop();
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_named_by_its_variable_and_its_password_is_not_told() {
+    let folder = Folder::new();
+    let mut command = portico(&folder, &["up"]);
+    let refused = command.env("DATABASE_URL", "postgres://ada:sesame@127.0.0.1:1/x").output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(code(refused.status), Ok(1));
+    assert!(said.contains("DATABASE_URL") && !said.contains("sesame"), "{said}");
 }

@@ -1,0 +1,67 @@
+//! `portico admin create`: the first admin.
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use runtime::{Clock, Sessions};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::environment::Environment;
+use crate::progress::Progress;
+use crate::attach::on_backends;
+
+/// The arguments of `admin`.
+#[derive(Debug, Args)]
+pub struct AdminCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make an account with the role ADMIN; its password is asked for
+    Create {
+        /// The email that it logs in with
+        #[arg(long)]
+        email: String,
+    },
+}
+
+impl AdminCommand {
+    /// Makes the account in the database of the environment, of a running `up`, or else of the state folder.
+    ///
+    /// # Errors
+    /// When the email or the password is refused, or the database cannot be reached.
+    pub async fn run(&self, environment: &Environment, progress: &Progress) -> Result<ExitCode> {
+        let Action::Create { email } = &self.action;
+        let password = ask_for_password()?;
+        on_backends(environment, progress, async |settings| {
+            let config: user::Config = settings.of()?;
+            let clock = Clock::system();
+            let users = user::App::build(config.clone(), Sessions::new(&config.tokens, clock.clone()), clock)?;
+            users.create_admin(email, &password).await
+        })
+        .await?;
+        writeln!(stdout(), "{email} can log in as an admin now")?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Asks twice at a terminal; reads one line from a pipe, for programs. A password is never an argument, which
+/// everyone on the machine can read.
+fn ask_for_password() -> Result<SecretString> {
+    if !stdin().is_terminal() {
+        let mut line = String::new();
+        stdin().read_line(&mut line)?;
+        return Ok(SecretString::from(line.trim_end_matches(['\r', '\n'])));
+    }
+    let password = SecretString::from(rpassword::prompt_password("Password: ")?);
+    let again = SecretString::from(rpassword::prompt_password("Once more: ")?);
+    if password.expose_secret() != again.expose_secret() {
+        bail!("the two passwords differ");
+    }
+    Ok(password)
+}

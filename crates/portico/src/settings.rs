@@ -1,0 +1,89 @@
+//! The settings of the services, as this run found or made them: for those in this process, and for those that someone
+//! runs beside it.
+
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use clap::Parser;
+
+use crate::backend::Urls;
+use crate::environment::Environment;
+use crate::state::State;
+
+/// The variables of the services that are not the same on every machine.
+#[derive(Clone)]
+pub struct Settings {
+    variables: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// The databases at `urls`, and the secrets of `state`. What the environment sets itself stays as it is.
+    ///
+    /// # Errors
+    /// When a secret cannot be made.
+    pub async fn gather(urls: &Urls, state: &State, environment: &Environment) -> Result<Self> {
+        let mut variables: Vec<_> = urls.services().map(|(name, url)| (name.to_owned(), url.to_owned())).into();
+        let secret = match environment.text("USER_SECRET_KEY") {
+            Some(secret) => secret.to_owned(),
+            None => in_base64(&state.secret("user_secret_key").await?)?,
+        };
+        variables.push(("USER_SECRET_KEY".to_owned(), secret));
+        let kind = environment.text("PORTICO_ENV").unwrap_or("development");
+        variables.push(("PORTICO_ENV".to_owned(), kind.to_owned()));
+        Ok(Self { variables })
+    }
+
+    /// What a running `up` wrote down.
+    pub fn of_running(variables: Vec<(String, String)>) -> Self {
+        Self { variables }
+    }
+
+    /// What the environment itself sets; `None` unless it names all three databases.
+    pub fn of_environment(environment: &Environment) -> Option<Self> {
+        let databases = ["USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"];
+        let variables = databases.map(|name| Some((name.to_owned(), environment.text(name)?.to_owned())));
+        Some(Self { variables: variables.into_iter().collect::<Option<_>>()? })
+    }
+
+    /// One of them.
+    pub fn get(&self, variable: &str) -> Option<&str> {
+        self.variables.iter().find(|(name, _)| name == variable).map(|(_, value)| value.as_str())
+    }
+
+    /// All of them, by name. They hold passwords and are not for logs.
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
+    /// The settings of one binary: these, and the environment for all others.
+    ///
+    /// # Errors
+    /// When the environment has a bad value, in one line that names the variable.
+    pub fn of<C: Parser>(&self) -> Result<C> {
+        let command = C::command();
+        let mut arguments = vec![command.get_name().to_owned()];
+        for argument in command.get_arguments() {
+            let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) else { continue };
+            let given = variable.to_str().and_then(|variable| self.get(variable));
+            arguments.extend(given.map(|value| format!("--{long}={value}")));
+        }
+        runtime::config::parse(arguments).map_err(|error| anyhow::anyhow!(runtime::config::one_line::<C>(&error)))
+    }
+
+    /// Whether the system runs for people who build.
+    pub fn is_development(&self) -> bool {
+        self.get("PORTICO_ENV") == Some("development")
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Settings { .. }")
+    }
+}
+
+/// The 32 bytes that `hexadecimal` stands for, as the services read keys.
+fn in_base64(hexadecimal: &str) -> Result<String> {
+    let digits = hexadecimal.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    let bytes: Option<Vec<u8>> = digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
+    Ok(STANDARD.encode(bytes.context("a secret in the state folder is damaged")?))
+}

@@ -1,0 +1,133 @@
+//! The system in this process: the services, wired to each other, and the gateway before them.
+//!
+//! The gateway calls the server objects directly, with no socket between; the guard around each service is the same as
+//! over the network. The services' events go over the in-process bus.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use gateway::{Bound, Clients};
+use messaging::Bus;
+use runtime::{Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::demo;
+use crate::settings::Settings;
+
+/// How long the services may take until they are ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Everything in this process, wired and with its ports taken.
+pub struct System {
+    user: Arc<user::App>,
+    order: Arc<order::App>,
+    payment: Arc<payment::App>,
+    gateway: Bound,
+    sessions: Sessions,
+    development: bool,
+}
+
+impl System {
+    /// Wires it all by `settings`. The databases are migrated already.
+    ///
+    /// # Errors
+    /// When a setting is bad or a port is taken.
+    pub async fn build(settings: &Settings) -> Result<Self> {
+        let clock = Clock::system();
+        let users: user::Config = settings.of()?;
+        let sessions = Sessions::new(&users.tokens, clock.clone());
+        let user = user::App::build(users, sessions.clone(), clock.clone())?;
+        let order = order::App::build(settings.of()?, sessions.clone(), clock.clone())?;
+        let payment = payment::App::build(settings.of()?, sessions.clone(), clock)?;
+        let clients = Clients { user: user.transport(), order: order.transport(), payment: payment.transport() };
+        let gateway = gateway::App::build(settings.of()?, clients, sessions.clone()).bind().await?;
+        let development = settings.is_development();
+        Ok(Self { user: user.into(), order: order.into(), payment: payment.into(), gateway, sessions, development })
+    }
+
+    /// Where clients are answered.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.gateway.address()?)
+    }
+
+    /// Where health and metrics are answered.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn admin_address(&self) -> Result<SocketAddr> {
+        Ok(self.gateway.admin_address()?)
+    }
+
+    /// Starts everything but the gateway's answers: sessions, jobs and relays, until `stop`. Gives what runs, once
+    /// all services are ready and, in development, the demo accounts and products are there.
+    ///
+    /// # Errors
+    /// When a service does not become ready in time; the last word of each is in the error.
+    pub async fn start(self, stop: &Stop) -> Result<Started> {
+        let mut tasks = JoinSet::new();
+        let following = self.sessions.clone().follow(self.user.transport(), stop.clone());
+        tasks.spawn(async move {
+            following.await;
+            Ok(())
+        });
+        let (user, order, payment) = (self.user.clone(), self.order.clone(), self.payment.clone());
+        let [for_user, for_order, for_payment] = [stop.clone(), stop.clone(), stop.clone()];
+        tasks.spawn(async move { user.background(for_user).await });
+        tasks.spawn(async move { order.background(for_order).await });
+        tasks.spawn(async move { payment.background(for_payment).await });
+        let consumers = [self.user.consumers(), self.order.consumers(), self.payment.consumers()];
+        let bus = Bus::new(consumers.into_iter().flatten().collect());
+        for outbox in [self.user.outbox(), self.order.outbox(), self.payment.outbox()] {
+            let relay = messaging::relay::run(outbox, bus.clone(), stop.clone());
+            tasks.spawn(async move {
+                relay.await;
+                Ok(())
+            });
+        }
+        let checks: Vec<Check> =
+            [self.user.checks(), self.order.checks(), self.payment.checks()].into_iter().flatten().collect();
+        until_ready(&checks).await?;
+        if self.development {
+            demo::seed(&self.user, &self.order).await?;
+        }
+        let gateway = self.gateway;
+        let served = stop.clone();
+        tasks.spawn(async move { gateway.serve(served).await });
+        Ok(Started { tasks })
+    }
+}
+
+/// The system while it runs.
+pub struct Started {
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Started {
+    /// Waits until all of it has ended: after `stop`, or when a part of it fails.
+    ///
+    /// # Errors
+    /// The failure of the first part that failed.
+    pub async fn ended(self, stop: &Stop) -> Result<()> {
+        join_all(self.tasks, stop).await
+    }
+}
+
+async fn until_ready(checks: &[Check]) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let (ready, told) = readiness(checks).await;
+        if ready {
+            return Ok(());
+        }
+        if started.elapsed() > PATIENCE {
+            bail!("the services did not become ready:\n{told}");
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
