@@ -1,0 +1,1 @@
+DROP TABLE sandbox_refunds, sandbox_charges;

@@ -1,0 +1,406 @@
+//! Attempts at the provider: steps, each of which commits before the next begins, so that a crash between any two of
+//! them is healed by what the database holds.
+//!
+//! 1. *start*: under the payment's row lock the attempt is written as STARTED, and a refund reserves its amount;
+//! 2. *call*: the provider is called outside any transaction, with the attempt's id as its idempotency key;
+//! 3. *decide*: under the same lock the result, the events and the answer to the client's idempotency key are written.
+//!
+//! The recoverer takes attempts that stayed STARTED and brings them to an end: a charge that the provider does not
+//! know is given up, since the buyer has gone; a refund is made, since it was promised.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
+use identity::{UserId, Viewer};
+use messaging::{Event, Outbox};
+use money::Money;
+use prost::Message;
+use proto::payment::v1 as api;
+use runtime::{
+    Clock,
+    idempotency::{self, Claim, Key},
+};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    config::Timing,
+    error::Error,
+    events,
+    grpc::convert,
+    payment::{AfterCancel, AttemptId, Payment, PaymentId},
+    provider::{Outcome, Provider, Undecided},
+    store,
+};
+
+/// The most attempts that the recoverer takes at once, and the most of them that it works on at a time.
+const RECOVERED_AT_ONCE: i64 = 100;
+const RECOVERED_SIDE_BY_SIDE: usize = 4;
+/// The reason of a refund that follows from the cancel of an order.
+const ORDER_CANCELLED: &str = "order_cancelled";
+
+/// What an attempt asks of the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To take the payment's amount.
+    Charge,
+    /// To give some of it back.
+    Refund {
+        /// The provider's id of the charge.
+        transaction_id: String,
+    },
+}
+
+impl Kind {
+    /// Its name in the database.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Charge => "CHARGE",
+            Self::Refund { .. } => "REFUND",
+        }
+    }
+
+    /// The operation in whose scope its idempotency key is.
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::Charge => PROCESS,
+            Self::Refund { .. } => REFUND,
+        }
+    }
+}
+
+/// The operation that charges, as idempotency keys know it.
+pub const PROCESS: &str = "processPayment";
+/// The operation that refunds, as idempotency keys know it.
+pub const REFUND: &str = "refundPayment";
+
+/// An attempt at the provider that was committed as STARTED.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// Its id, and the provider's idempotency key.
+    pub id: AttemptId,
+    /// The payment that it is about.
+    pub payment_id: PaymentId,
+    /// What it asks.
+    pub kind: Kind,
+    /// How much.
+    pub amount: Money,
+    /// Why a refund is given; empty for a charge.
+    pub reason: String,
+    /// Who asked for it; `None` for a refund that follows from the cancel of an order.
+    pub requested_by: Option<UserId>,
+    /// The idempotency key of their request.
+    pub idempotency_key: Option<String>,
+}
+
+/// A refund that is asked for.
+#[derive(Clone, Debug)]
+pub struct RefundRequest {
+    /// Of which payment.
+    pub payment_id: PaymentId,
+    /// How much, as decimal text in the payment's currency, which is known once the payment is read; `None` for all
+    /// that is left.
+    pub amount: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The client's idempotency key.
+    pub key: Option<Key>,
+}
+
+/// What came of asking for an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Started {
+    /// It is committed as STARTED.
+    New(Attempt),
+    /// The request was answered before, with this payment.
+    Repeat(Box<api::Payment>),
+}
+
+/// Makes attempts at one provider for the payments of one database. Clones are the same.
+#[derive(Clone)]
+pub struct Attempts {
+    pub(crate) pool: PgPool,
+    pub(crate) outbox: Outbox,
+    pub(crate) clock: Clock,
+    provider: Arc<dyn Provider>,
+    timing: Timing,
+}
+
+impl Attempts {
+    /// Attempts at `provider` for the payments behind `outbox`'s database `pool`.
+    pub fn new(
+        pool: PgPool,
+        outbox: Outbox,
+        clock: Clock,
+        provider: Arc<dyn Provider>,
+        timing: Timing,
+    ) -> Self {
+        Self { pool, outbox, clock, provider, timing }
+    }
+
+    /// Whether `token` can be a payment method's token at the provider.
+    pub fn accepts(&self, token: &str) -> bool {
+        self.provider.accepts(token)
+    }
+
+    /// Step 1 of a charge.
+    ///
+    /// # Errors
+    /// When the viewer has no such payment, when it can't be charged now, and when the key is in use.
+    pub async fn start_charge(
+        &self,
+        viewer: Viewer,
+        id: PaymentId,
+        key: Option<&Key>,
+    ) -> Result<Started, Error> {
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        if let Some(answered) = claim_in_tx(&mut tx, &Kind::Charge, key, now).await? {
+            return Ok(answered);
+        }
+        let mut payment =
+            store::lock_in_tx(&mut tx, id, viewer.scope()).await?.ok_or(Error::PaymentNotFound)?;
+        let attempt = Attempt {
+            id: AttemptId(Uuid::now_v7()),
+            payment_id: id,
+            kind: Kind::Charge,
+            amount: payment.amount,
+            reason: String::new(),
+            requested_by: Some(viewer.user_id),
+            idempotency_key: key.map(|key| key.text().to_owned()),
+        };
+        payment.begin_charge(attempt.id, now)?;
+        store::attempts::insert_in_tx(&mut tx, &attempt, now, now + self.timing.recover_after).await?;
+        store::save_in_tx(&mut tx, &payment).await?;
+        tx.commit().await?;
+        Ok(Started::New(attempt))
+    }
+
+    /// Step 1 of a refund. That the viewer is an admin was checked before.
+    ///
+    /// # Errors
+    /// When there is no such payment, when it can't give that much back, and when the key is in use.
+    pub async fn start_refund(&self, viewer: Viewer, request: RefundRequest) -> Result<Started, Error> {
+        let RefundRequest { payment_id, amount, reason, key } = request;
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        // What the repeat of a key asks for decides which stored answer it reads; the transaction id plays no part.
+        let scope = Kind::Refund { transaction_id: String::new() };
+        if let Some(answered) = claim_in_tx(&mut tx, &scope, key.as_ref(), now).await? {
+            return Ok(answered);
+        }
+        let mut payment =
+            store::lock_in_tx(&mut tx, payment_id, viewer.scope()).await?.ok_or(Error::PaymentNotFound)?;
+        let minor_units = match amount {
+            Some(text) => convert::amount(&text, payment.currency())?.minor_units,
+            None => payment.left(),
+        };
+        let mut attempt = begin_refund(&mut payment, minor_units, reason)?;
+        attempt.requested_by = Some(viewer.user_id);
+        attempt.idempotency_key = key.map(|key| key.text().to_owned());
+        store::attempts::insert_in_tx(&mut tx, &attempt, now, now + self.timing.recover_after).await?;
+        store::save_in_tx(&mut tx, &payment).await?;
+        tx.commit().await?;
+        Ok(Started::New(attempt))
+    }
+
+    /// Step 2 of a charge: calls the provider.
+    ///
+    /// # Errors
+    /// When the provider gives no result in time.
+    pub async fn charge(&self, attempt: &Attempt, token: &str) -> Result<Outcome, Undecided> {
+        self.in_time(self.provider.charge(attempt.id, token, attempt.amount)).await
+    }
+
+    /// Step 2 without a token: of a refund, and of an attempt whose call was not answered. However often it is
+    /// called, the money moves at most once.
+    ///
+    /// # Errors
+    /// When the provider gives no result in time.
+    pub async fn conclude(&self, attempt: &Attempt) -> Result<Outcome, Undecided> {
+        self.in_time(match &attempt.kind {
+            Kind::Charge => self.provider.settle(attempt.id),
+            Kind::Refund { transaction_id } => {
+                self.provider.refund(attempt.id, transaction_id, attempt.amount)
+            }
+        })
+        .await
+    }
+
+    async fn in_time(
+        &self,
+        call: impl Future<Output = Result<Outcome, Undecided>>,
+    ) -> Result<Outcome, Undecided> {
+        tokio::time::timeout(self.timing.provider_timeout, call).await.unwrap_or(Err(Undecided::TimedOut))
+    }
+
+    /// Step 3: writes what became of the attempt, unless another did, and gives the payment as it is then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn decide(&self, attempt: &Attempt, outcome: &Outcome) -> Result<api::Payment, Error> {
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        let mut payment =
+            store::lock_in_tx(&mut tx, attempt.payment_id, None).await?.ok_or(Error::PaymentNotFound)?;
+        if !store::attempts::decide_in_tx(&mut tx, attempt.id, outcome, now).await? {
+            return Ok(convert::payment(payment));
+        }
+        let mut told = Vec::from_iter(apply(&mut payment, attempt, outcome, now)?);
+        // A refund for a cancelled order that the provider declines is for people to look at: it would be declined
+        // again and again.
+        let gave_up = attempt.requested_by.is_none() && matches!(outcome, Outcome::Declined { .. });
+        if gave_up {
+            tracing::error!(attempt = %attempt.id.0, "the refund for a cancelled order was declined");
+        } else {
+            told.extend(honour_cancel_in_tx(&mut tx, &mut payment, now).await?);
+        }
+        store::save_in_tx(&mut tx, &payment).await?;
+        Outbox::append_in_tx(&mut tx, &told).await?;
+        let answer = convert::payment(payment);
+        if let (Some(user), Some(key)) = (attempt.requested_by, &attempt.idempotency_key) {
+            let response = encode(&attempt.kind, &answer);
+            idempotency::store_in_tx(&mut tx, user, attempt.kind.operation(), key, &response).await?;
+        }
+        tx.commit().await?;
+        self.outbox.wake();
+        Ok(answer)
+    }
+
+    /// Brings attempts to an end that stayed STARTED and are due. Gives how many were decided; those that the provider
+    /// still gives no result for are tried again later. Several replicas may do this at the same time.
+    ///
+    /// # Errors
+    /// When the database fails. What is left then is found the next time.
+    pub async fn recover_once(&self) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let again_at = now + self.timing.recover_after;
+        let mut db = self.pool.acquire().await?;
+        let due = store::attempts::take_due(&mut db, now, again_at, RECOVERED_AT_ONCE).await?;
+        drop(db);
+        let decided =
+            stream::iter(due).map(|attempt| self.recover(attempt)).buffer_unordered(RECOVERED_SIDE_BY_SIDE);
+        Ok(decided.filter(|decided| std::future::ready(*decided)).count().await)
+    }
+
+    /// Brings one attempt to an end; says whether it could.
+    async fn recover(&self, attempt: Attempt) -> bool {
+        let outcome = match self.conclude(&attempt).await {
+            Ok(outcome) => outcome,
+            Err(undecided) => {
+                tracing::warn!(attempt = %attempt.id.0, %undecided, "an attempt stays undecided; asking again later");
+                return false;
+            }
+        };
+        match self.decide(&attempt, &outcome).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(attempt = %attempt.id.0, %error, "an attempt can't be decided; trying again later");
+                false
+            }
+        }
+    }
+
+    /// How long an attempt stays STARTED before the recoverer takes it.
+    pub fn recover_after(&self) -> Duration {
+        self.timing.recover_after
+    }
+}
+
+/// Claims the key of a request; gives the first answer if there was one.
+async fn claim_in_tx(
+    tx: &mut PgConnection,
+    kind: &Kind,
+    key: Option<&Key>,
+    now: DateTime<Utc>,
+) -> Result<Option<Started>, Error> {
+    let Some(key) = key else { return Ok(None) };
+    match key.claim_in_tx(tx, now).await? {
+        Claim::First => Ok(None),
+        Claim::Repeat(response) => Ok(Some(Started::Repeat(Box::new(decode(kind, &response)?)))),
+    }
+}
+
+/// Makes the transition that an outcome asks for; gives the event that tells of it. That a refund was declined is told
+/// to nobody: it changes nothing for anyone but the admin, who reads the answer.
+fn apply(
+    payment: &mut Payment,
+    attempt: &Attempt,
+    outcome: &Outcome,
+    now: DateTime<Utc>,
+) -> Result<Option<Event>, serde_json::Error> {
+    let minor_units = attempt.amount.minor_units;
+    match (&attempt.kind, outcome) {
+        (Kind::Charge, Outcome::Succeeded { transaction_id, method }) => {
+            payment.charged(transaction_id, method, now);
+            events::succeeded(payment).map(Some)
+        }
+        (Kind::Charge, Outcome::Declined { reason }) => {
+            payment.declined(reason, now);
+            events::failed(payment).map(Some)
+        }
+        (Kind::Refund { .. }, Outcome::Succeeded { .. }) => {
+            payment.refunded(minor_units, now);
+            events::refunded(payment, attempt.amount, &attempt.reason).map(Some)
+        }
+        (Kind::Refund { .. }, Outcome::Declined { reason }) => {
+            payment.refund_declined(minor_units, reason, now);
+            Ok(None)
+        }
+    }
+}
+
+/// Does what the cancel of its order asks of a payment: cancels it, or begins the refund of all that is left, which
+/// the recoverer makes. Gives what is to be told. The caller holds the row's lock and saves the payment.
+pub(crate) async fn honour_cancel_in_tx(
+    tx: &mut PgConnection,
+    payment: &mut Payment,
+    now: DateTime<Utc>,
+) -> Result<Option<Event>, Error> {
+    match payment.after_cancel() {
+        AfterCancel::Nothing => Ok(None),
+        AfterCancel::Cancel => {
+            payment.cancelled(now);
+            Ok(Some(events::cancelled(payment, ORDER_CANCELLED)?))
+        }
+        AfterCancel::Refund(minor_units) => {
+            let attempt = begin_refund(payment, minor_units, ORDER_CANCELLED.to_owned())?;
+            store::attempts::insert_in_tx(tx, &attempt, now, now).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Reserves a refund and gives its attempt, in nobody's name.
+fn begin_refund(payment: &mut Payment, minor_units: i64, reason: String) -> Result<Attempt, Error> {
+    payment.begin_refund(minor_units)?;
+    let transaction_id = payment.transaction_id.clone().ok_or(Error::NotRefundable)?;
+    Ok(Attempt {
+        id: AttemptId(Uuid::now_v7()),
+        payment_id: payment.id,
+        kind: Kind::Refund { transaction_id },
+        amount: Money::new(minor_units, payment.currency()),
+        reason,
+        requested_by: None,
+        idempotency_key: None,
+    })
+}
+
+/// The response that a repeat of the request gets.
+fn encode(kind: &Kind, payment: &api::Payment) -> Vec<u8> {
+    let payment = Some(payment.clone());
+    match kind {
+        Kind::Charge => api::ProcessPaymentResponse { payment }.encode_to_vec(),
+        Kind::Refund { .. } => api::RefundPaymentResponse { payment }.encode_to_vec(),
+    }
+}
+
+/// Reads what [`encode`] wrote.
+fn decode(kind: &Kind, response: &[u8]) -> Result<api::Payment, Error> {
+    let payment = match kind {
+        Kind::Charge => api::ProcessPaymentResponse::decode(response).map(|response| response.payment),
+        Kind::Refund { .. } => api::RefundPaymentResponse::decode(response).map(|response| response.payment),
+    };
+    payment.map_err(Error::internal)?.ok_or_else(|| Error::internal("a stored response holds no payment"))
+}

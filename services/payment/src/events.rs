@@ -1,0 +1,165 @@
+//! Events, out and in: what the service says of payments, and what it does when something happens to an order.
+
+use chrono::{DateTime, Utc};
+use futures::{FutureExt, future::BoxFuture};
+use identity::UserId;
+use messaging::{CloudEvent, Consumer, Event, Failure};
+use money::{Currency, Money};
+use proto::{
+    order::v1::{OrderCreated, OrderStatus, OrderStatusChanged},
+    payment::v1 as api,
+};
+use serde::Deserialize;
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    error::Error,
+    grpc::convert,
+    payment::{OrderId, Payment},
+    payments::Payments,
+};
+
+/// Says that a payment was paid.
+pub(crate) fn succeeded(payment: &Payment) -> Result<Event, serde_json::Error> {
+    let data = api::PaymentSucceeded {
+        payment_id: payment.id.0.to_string(),
+        order_id: payment.order_id.0.to_string(),
+        user_id: payment.user_id.to_string(),
+        amount: Some(convert::money(payment.amount)),
+        transaction_id: payment.transaction_id.clone().unwrap_or_default(),
+        paid_at: payment.paid_at.map(DateTime::<Utc>::into),
+    };
+    event("payment.success", payment, &data)
+}
+
+/// Says that a charge was declined.
+pub(crate) fn failed(payment: &Payment) -> Result<Event, serde_json::Error> {
+    let data = api::PaymentFailed {
+        payment_id: payment.id.0.to_string(),
+        order_id: payment.order_id.0.to_string(),
+        user_id: payment.user_id.to_string(),
+        amount: Some(convert::money(payment.amount)),
+        failure_reason: payment.failure_reason.clone().unwrap_or_default(),
+    };
+    event("payment.failed", payment, &data)
+}
+
+/// Says that `amount` was given back.
+pub(crate) fn refunded(payment: &Payment, amount: Money, reason: &str) -> Result<Event, serde_json::Error> {
+    let data = api::PaymentRefunded {
+        payment_id: payment.id.0.to_string(),
+        order_id: payment.order_id.0.to_string(),
+        user_id: payment.user_id.to_string(),
+        amount: Some(convert::money(amount)),
+        refunded: Some(convert::money(Money::new(payment.refunded, payment.currency()))),
+        reason: reason.to_owned(),
+    };
+    event("payment.refunded", payment, &data)
+}
+
+/// Says that a payment can no longer be paid.
+pub(crate) fn cancelled(payment: &Payment, reason: &str) -> Result<Event, serde_json::Error> {
+    let data = api::PaymentCancelled {
+        payment_id: payment.id.0.to_string(),
+        order_id: payment.order_id.0.to_string(),
+        user_id: payment.user_id.to_string(),
+        reason: reason.to_owned(),
+    };
+    event("payment.cancelled", payment, &data)
+}
+
+fn event(
+    name: &'static str,
+    payment: &Payment,
+    data: &impl serde::Serialize,
+) -> Result<Event, serde_json::Error> {
+    Event::new(name, payment.id.0, payment.version, payment.updated_at, data)
+}
+
+/// `order.created`: makes the order's payment.
+pub struct OnOrderCreated(pub Payments);
+
+impl Consumer for OnOrderCreated {
+    fn name(&self) -> &'static str {
+        "payment.order_created"
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        &["order.created"]
+    }
+
+    fn pool(&self) -> &PgPool {
+        self.0.pool()
+    }
+
+    fn handle<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        event: &'a CloudEvent,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        async move {
+            let created: OrderCreated = read(event)?;
+            let order = OrderId(known(created.order_id.parse().ok(), "orderId")?);
+            let user = UserId(known(created.user_id.parse().ok(), "userId")?);
+            let total = created.total.filter(|total| total.minor_units >= 0);
+            let total =
+                total.and_then(|t| Some(Money::new(t.minor_units, Currency::from_code(&t.currency)?)));
+            Ok(self.0.order_created_in_tx(tx, order, user, known(total, "total")?).await?)
+        }
+        .boxed()
+    }
+
+    fn committed(&self) {
+        self.0.wake();
+    }
+}
+
+/// `order.status_changed` to CANCELLED: cancels the order's payment, or gives its money back.
+pub struct OnOrderStatusChanged(pub Payments);
+
+impl Consumer for OnOrderStatusChanged {
+    fn name(&self) -> &'static str {
+        "payment.order_status_changed"
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        &["order.status_changed"]
+    }
+
+    fn pool(&self) -> &PgPool {
+        self.0.pool()
+    }
+
+    fn handle<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        event: &'a CloudEvent,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        async move {
+            let changed: OrderStatusChanged = read(event)?;
+            if changed.to() != OrderStatus::Cancelled {
+                return Ok(());
+            }
+            let order = OrderId(known(changed.order_id.parse().ok(), "orderId")?);
+            // Whatever the reason, it may be gone later: the payment may not be made yet, the database may be away.
+            self.0
+                .order_cancelled_in_tx(tx, order)
+                .await
+                .map_err(|error: Error| Failure::Retry(error.to_string()))
+        }
+        .boxed()
+    }
+
+    fn committed(&self) {
+        self.0.wake();
+    }
+}
+
+/// Reads the payload of an event.
+fn read<'a, T: Deserialize<'a>>(event: &'a CloudEvent) -> Result<T, Failure> {
+    T::deserialize(&event.data).map_err(|error| Failure::Reject(error.to_string()))
+}
+
+fn known<T>(value: Option<T>, field: &str) -> Result<T, Failure> {
+    value.ok_or_else(|| Failure::Reject(format!("{field} is missing or malformed")))
+}

@@ -1,0 +1,11 @@
+//! The payment service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    let config: payment::Config = runtime::config::load();
+    let log = config.logs.clone();
+    runtime::lifecycle::run(&log, |stop| async move {
+        let clock = runtime::Clock::system();
+        let sessions = runtime::Sessions::new(&config.tokens, clock.clone());
+        payment::App::build(config, sessions, clock)?.run(stop).await
+    })
+}
