@@ -1,0 +1,121 @@
+//! The wiring of the order service, and the only place of it.
+
+use std::{sync::Arc, time::Duration};
+
+use messaging::{Consumer, Outbox};
+use proto::order::v1::order_service_server::OrderServiceServer;
+use runtime::{
+    Clock, Sessions, Stop,
+    admin::Check,
+    grpc::{Guard, Guarded, Server, Transport, connect, in_process},
+    idempotency,
+    lifecycle::{every, join_all},
+    postgres,
+};
+use sqlx::{PgPool, migrate::Migrator};
+use tokio::task::JoinSet;
+
+use crate::{
+    Config, SeedProduct, events::PaymentOutcomes, grpc::OrderGrpc, orders::Orders, products::Products,
+};
+
+/// The migrations of the order service's database.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
+
+/// How often idempotency keys that are no longer kept are deleted.
+const PRUNE_PERIOD: Duration = Duration::from_secs(10 * 60);
+
+/// The order service, wired and not yet serving.
+pub struct App {
+    config: Config,
+    pool: PgPool,
+    sessions: Sessions,
+    clock: Clock,
+    outbox: Outbox,
+}
+
+impl App {
+    /// Wires the service; it connects to its database when it is first asked for something. `sessions` and `clock`
+    /// are passed in, since services that run in one process share them.
+    ///
+    /// # Errors
+    /// When the database's URL is none.
+    pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
+        let pool = postgres::pool(&config.database_url, config.database_connections, "order")?;
+        let outbox = Outbox::new(pool.clone(), "order");
+        Ok(Self { config, pool, sessions, clock, outbox })
+    }
+
+    /// The gRPC service inside its guard.
+    pub fn service(&self) -> Guarded<OrderServiceServer<OrderGrpc>> {
+        let orders = Orders::new(self.pool.clone(), self.outbox.clone(), self.clock.clone());
+        Guard::new(self.sessions.clone())
+            .around(OrderServiceServer::new(OrderGrpc::new(orders, self.products())))
+    }
+
+    /// The way to the service inside this process.
+    pub fn transport(&self) -> Transport {
+        in_process(self.service())
+    }
+
+    /// The outbox, for the relay that tells its events.
+    pub fn outbox(&self) -> Outbox {
+        self.outbox.clone()
+    }
+
+    /// What the service does when something happens elsewhere.
+    pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
+        vec![Arc::new(PaymentOutcomes::new(self.pool.clone(), self.outbox.clone(), self.clock.clone()))]
+    }
+
+    /// What has to hold before the service takes requests.
+    pub fn checks(&self) -> Vec<Check> {
+        vec![postgres::check(self.pool.clone(), &MIGRATOR), self.sessions.check()]
+    }
+
+    /// Makes those of these products that do not exist; the others stay as they are.
+    ///
+    /// # Errors
+    /// When one of them breaks a rule of UpsertProduct, or the database fails.
+    pub async fn seed_products(&self, products: &[SeedProduct<'_>]) -> anyhow::Result<()> {
+        Ok(self.products().seed(products).await?)
+    }
+
+    /// Runs the jobs beside the requests until `stop`.
+    ///
+    /// # Errors
+    /// None of today's jobs ends with one: they log their failures and try again.
+    pub async fn background(&self, stop: Stop) -> anyhow::Result<()> {
+        every(PRUNE_PERIOD, stop, || async {
+            if let Err(error) = idempotency::prune(&self.pool, self.clock.now()).await {
+                tracing::warn!(%error, "old idempotency keys can't be deleted; trying again later");
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Runs the service alone in its process until `stop`.
+    ///
+    /// # Errors
+    /// When a port is taken or the user service's URL is none.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
+        tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "order listens");
+        let users = connect(&self.config.user_grpc_url)?;
+        let mut tasks = JoinSet::new();
+        let following = self.sessions.clone().follow(users, stop.clone());
+        tasks.spawn(async move {
+            following.await;
+            Ok(())
+        });
+        tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
+        let stopped = stop.clone();
+        tasks.spawn(async move { self.background(stopped).await });
+        join_all(tasks, &stop).await
+    }
+
+    fn products(&self) -> Products {
+        Products::new(self.pool.clone(), self.clock.clone())
+    }
+}

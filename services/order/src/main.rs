@@ -1,0 +1,11 @@
+//! The order service, alone in its process.
+
+fn main() -> std::process::ExitCode {
+    let config: order::Config = runtime::config::load();
+    let log = config.logs.clone();
+    runtime::lifecycle::run(&log, |stop| async move {
+        let clock = runtime::Clock::system();
+        let sessions = runtime::Sessions::new(&config.tokens, clock.clone());
+        order::App::build(config, sessions, clock)?.run(stop).await
+    })
+}

@@ -1,0 +1,175 @@
+//! What is done with orders. Each change is one transaction, which also holds the outbox row that tells of it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use identity::{UserId, Viewer};
+use messaging::Outbox;
+use prost::Message;
+use proto::order::v1::CreateOrderResponse;
+use runtime::{
+    Clock,
+    idempotency::{Claim, Key},
+    page::Page,
+};
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    error::Error,
+    events,
+    order::{By, Order, OrderDraft, OrderId, Status},
+    product::{Product, ProductId},
+    store::{self, OrderFilter},
+};
+
+/// The use cases of orders.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    pool: PgPool,
+    outbox: Outbox,
+    clock: Clock,
+}
+
+impl Orders {
+    pub(crate) fn new(pool: PgPool, outbox: Outbox, clock: Clock) -> Self {
+        Self { pool, outbox, clock }
+    }
+
+    /// Places an order for `buyer`: three statements in one transaction, and three more with an idempotency key. A
+    /// repeat under the same key gets the first response as it was.
+    pub(crate) async fn create(
+        &self,
+        buyer: UserId,
+        draft: OrderDraft,
+        key: Option<Key>,
+    ) -> Result<CreateOrderResponse, Error> {
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        if let Some(key) = &key
+            && let Claim::Repeat(response) = key.claim_in_tx(&mut tx, now).await?
+        {
+            return Ok(CreateOrderResponse::decode(response.as_slice())?);
+        }
+        let asked: Vec<_> = draft.lines.iter().map(|line| line.product_id.as_str()).collect();
+        let products = store::products(&mut *tx, &asked).await?;
+        let products: HashMap<ProductId, Product> = products.into_iter().map(|p| (p.id.clone(), p)).collect();
+        let order = Order::place(draft, buyer, &products, now)?;
+        store::insert_order_in_tx(&mut tx, &order).await?;
+        Outbox::append_in_tx(&mut tx, &[events::created(&order)?]).await?;
+        let response = CreateOrderResponse { order: Some(order.into()) };
+        if let Some(key) = &key {
+            key.store_in_tx(&mut tx, &response.encode_to_vec()).await?;
+        }
+        tx.commit().await?;
+        self.outbox.wake();
+        Ok(response)
+    }
+
+    /// One order; another's is not found.
+    pub(crate) async fn get(&self, viewer: &Viewer, id: OrderId) -> Result<Order, Error> {
+        store::order(&self.pool, id, viewer.scope()).await?.ok_or(Error::OrderNotFound)
+    }
+
+    /// Those of the orders that exist and that the viewer may see, in no order.
+    pub(crate) async fn batch(&self, viewer: &Viewer, ids: &[OrderId]) -> Result<Vec<Order>, Error> {
+        Ok(store::orders(&self.pool, ids, viewer.scope()).await?)
+    }
+
+    /// A page, newest first, with one order more than the page has if there is one; and the total if it is asked for.
+    /// Of another's orders a customer sees an empty list.
+    pub(crate) async fn list(
+        &self,
+        viewer: &Viewer,
+        mut filter: OrderFilter,
+        page: &Page<OrderId>,
+    ) -> Result<(Vec<Order>, Option<i64>), Error> {
+        if filter.user.is_some_and(|user| !viewer.may_access(user)) {
+            return Ok((vec![], page.include_total.then_some(0)));
+        }
+        filter.user = filter.user.or(viewer.scope());
+        let orders = store::page_of_orders(&self.pool, filter, page).await?;
+        let total =
+            if page.include_total { Some(store::count_orders(&self.pool, filter).await?) } else { None };
+        Ok((orders, total))
+    }
+
+    /// The newest `limit` orders of each of those users whose orders the viewer may see, grouped by user.
+    pub(crate) async fn newest_of_each(
+        &self,
+        viewer: &Viewer,
+        mut users: Vec<UserId>,
+        limit: i64,
+    ) -> Result<Vec<Order>, Error> {
+        users.retain(|user| viewer.may_access(*user));
+        users.sort_unstable();
+        users.dedup();
+        if users.is_empty() {
+            return Ok(vec![]);
+        }
+        Ok(store::newest_orders_of_each(&self.pool, &users, limit).await?)
+    }
+
+    /// Gives an order another status on behalf of an admin.
+    pub(crate) async fn update_status(&self, id: OrderId, next: Status) -> Result<Order, Error> {
+        self.change(None, id, next, By::Admin, Error::StatusNotAllowed).await
+    }
+
+    /// Cancels an order of the viewer's, or any for an admin.
+    pub(crate) async fn cancel(&self, viewer: &Viewer, id: OrderId) -> Result<Order, Error> {
+        let by = if viewer.is_admin() { By::Admin } else { By::Owner };
+        self.change(viewer.scope(), id, Status::Cancelled, by, Error::NotCancellable).await
+    }
+
+    /// Deletes an order that is over.
+    pub(crate) async fn delete(&self, viewer: &Viewer, id: OrderId) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        let mut order =
+            store::lock_order_in_tx(&mut tx, id, viewer.scope()).await?.ok_or(Error::OrderNotFound)?;
+        if !order.status.is_over() {
+            return Err(Error::NotDeletable);
+        }
+        order.touch(now);
+        store::delete_order_in_tx(&mut tx, &order).await?;
+        Outbox::append_in_tx(&mut tx, &[events::deleted(&order)?]).await?;
+        tx.commit().await?;
+        self.outbox.wake();
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        scope: Option<UserId>,
+        id: OrderId,
+        next: Status,
+        by: By,
+        refusal: Error,
+    ) -> Result<Order, Error> {
+        let mut tx = self.pool.begin().await?;
+        let mut order = store::lock_order_in_tx(&mut tx, id, scope).await?.ok_or(Error::OrderNotFound)?;
+        if !change_status_in_tx(&mut tx, &mut order, next, by, self.clock.now()).await? {
+            return Err(refusal);
+        }
+        tx.commit().await?;
+        self.outbox.wake();
+        Ok(order)
+    }
+}
+
+/// Gives an order that the caller has locked the status `next`, and says so in the outbox. Whether `by` may do that
+/// is the answer; if not, nothing is written.
+pub(crate) async fn change_status_in_tx(
+    tx: &mut PgConnection,
+    order: &mut Order,
+    next: Status,
+    by: By,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let from = order.status;
+    if !order.change_status(next, by, now) {
+        return Ok(false);
+    }
+    store::update_status_in_tx(tx, order).await?;
+    Outbox::append_in_tx(tx, &[events::status_changed(order, from)?]).await?;
+    Ok(true)
+}
