@@ -4,10 +4,8 @@
 //! the distribution's packages unpacked in a cache. What was taken is told.
 
 pub mod postgres;
-pub mod visit;
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::progress::Progress;
@@ -24,7 +22,7 @@ pub enum Mode {
 }
 
 /// Where the databases are. A password is part of each, so these are not for logs.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 pub struct Urls {
     /// The user service's.
     pub user: String,
@@ -37,15 +35,19 @@ pub struct Urls {
 }
 
 impl Urls {
-    /// The variables by which services and tests find the databases.
-    pub fn variables(&self) -> Vec<(&'static str, &str)> {
-        let services = [
+    /// The variables by which the services find their databases.
+    pub fn services(&self) -> [(&'static str, &str); 3] {
+        [
             ("USER_DATABASE_URL", self.user.as_str()),
             ("ORDER_DATABASE_URL", self.order.as_str()),
             ("PAYMENT_DATABASE_URL", self.payment.as_str()),
-        ];
+        ]
+    }
+
+    /// The same, and the one by which tests find a server to make databases on.
+    pub fn variables(&self) -> Vec<(&'static str, &str)> {
         let maintenance = self.maintenance.as_deref().map(|url| ("DATABASE_URL", url));
-        services.into_iter().chain(maintenance).collect()
+        self.services().into_iter().chain(maintenance).collect()
     }
 }
 

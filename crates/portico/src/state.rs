@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use crate::backend::Urls;
 use crate::environment::Owner;
 use crate::progress::Progress;
 pub use leftovers::ProcessId;
@@ -34,8 +33,8 @@ pub struct Running {
     pub since: u64,
     /// Where it answers, once it does.
     pub url: Option<String>,
-    /// Where its databases are, once they are ready.
-    pub databases: Option<Urls>,
+    /// What a service needs to run beside it, by the names of the variables; empty until it is ready.
+    pub variables: Vec<(String, String)>,
 }
 
 /// The answer to [`State::acquire`].
@@ -82,7 +81,7 @@ impl State {
             secrets: Secrets::read(&folder.join("secrets.json"))?,
             lock,
         };
-        state.announce(None, None)?;
+        state.announce(None, &[])?;
         Ok(state)
     }
 
@@ -104,14 +103,14 @@ impl State {
         self.secrets.get_or_make(name).await
     }
 
-    /// Writes down for others, in a file that they can read only as the same user, where this run answers and
-    /// where its databases are.
+    /// Writes down for others, in a file that only the same user can read, where this run answers and what a
+    /// service needs to run beside it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: Option<&str>, databases: Option<&Urls>) -> Result<()> {
+    pub fn announce(&self, url: Option<&str>, variables: &[(String, String)]) -> Result<()> {
         let (pid, since) = (std::process::id(), self.started);
-        let running = Running { pid, since, url: url.map(str::to_owned), databases: databases.cloned() };
+        let running = Running { pid, since, url: url.map(str::to_owned), variables: variables.to_vec() };
         write_json(&self.folder.join("running.json"), &running)
     }
 
@@ -246,10 +245,11 @@ mod tests {
     async fn a_second_run_is_told_what_runs_and_the_lock_ends_with_its_owner() {
         let folder = folder("lock");
         let state = ours(&folder);
-        state.announce(Some("http://127.0.0.1:4000"), None).unwrap();
+        state.announce(Some("http://127.0.0.1:4000"), &[("A".to_owned(), "b".to_owned())]).unwrap();
         let Acquired::Theirs(Some(running)) = State::acquire(&folder).unwrap() else { panic!("not locked") };
         assert_eq!(running.pid, std::process::id());
         assert_eq!(running.url.as_deref(), Some("http://127.0.0.1:4000"));
+        assert_eq!(running.variables, [("A".to_owned(), "b".to_owned())]);
         drop(state);
         ours(&folder).discard(&Progress::on_stderr()).await.unwrap();
     }

@@ -37,7 +37,6 @@ impl Up {
             started = Backends::start(&state, Mode::Kept, environment, progress) => started?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         };
-        state.announce(None, Some(backends.urls()))?;
         print_table(&backends, &state)?;
         let failure = tokio::select! {
             reason = backends.failed() => Some(reason),

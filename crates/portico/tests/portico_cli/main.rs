@@ -4,5 +4,4 @@
 
 mod run;
 mod up;
-mod visit;
 mod with;
