@@ -32,10 +32,10 @@ Portico.exampleGroups = [
         hint: "Make an account, and get its first token",
         query: `mutation Register {
   register(input: {
-    email: "ada@example.com"
+    email: "alan@example.com"
     password: "violet-harbour-93-lantern"
-    firstName: "Ada"
-    lastName: "Lovelace"
+    firstName: "Alan"
+    lastName: "Turing"
   }) {
     token
     user { id email fullName }
@@ -45,11 +45,11 @@ Portico.exampleGroups = [
       },
       {
         name: "login",
-        hint: "Get an access token for an account that exists",
+        hint: "Get an access token; this account stands in every system in development",
         query: `mutation Login {
   login(input: {
     email: "ada@example.com"
-    password: "violet-harbour-93-lantern"
+    password: "demo-customer-4711"
   }) {
     token
     refreshToken

@@ -2,8 +2,8 @@
 // by mouse and keyboard. One test, because each step rests on the one before; the first that fails ends it.
 //
 //   PORTICO_URL             where Portico listens (http://127.0.0.1:4000)
-//   PORTICO_DEMO_EMAIL      a customer's account, which `portico up` makes in development
-//   PORTICO_DEMO_PASSWORD
+//   PORTICO_DEMO_EMAIL      the customer's account that `portico up` makes in development (ada@example.com)
+//   PORTICO_DEMO_PASSWORD   its password
 //   CHROMIUM                the browser (/usr/bin/chromium)
 
 import assert from "node:assert/strict";
@@ -12,10 +12,10 @@ import { test } from "node:test";
 import { openIde } from "./ide.mjs";
 
 const url = process.env.PORTICO_URL ?? "http://127.0.0.1:4000";
-const email = process.env.PORTICO_DEMO_EMAIL;
-const password = process.env.PORTICO_DEMO_PASSWORD;
+const email = process.env.PORTICO_DEMO_EMAIL ?? "ada@example.com";
+const password = process.env.PORTICO_DEMO_PASSWORD ?? "demo-customer-4711";
 
-const login = `mutation Login {
+const login = `mutation SignIn {
   login(input: { email: ${JSON.stringify(email)}, password: ${JSON.stringify(password)} }) {
     token
     refreshToken
@@ -90,6 +90,13 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
     await ide.page.getByText(/^CUSTOMER · \d+ min left$/).waitFor();
   });
 
+  await step("the login example signs the demo customer in as it stands", async () => {
+    await ide.example("login");
+    const { token: another, user } = (await ide.run()).data.login;
+    assert.equal(user.email, email);
+    assert.notEqual(another, token);
+  });
+
   await step("the token can be cleared, and pasted by hand as it stands in a header", async () => {
     await ide.page.getByRole("button", { name: "Clear" }).click();
     assert.equal(await ide.token(), "");
@@ -117,7 +124,7 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
   await step("an example opens in a tab of its own and keeps what was written", async () => {
     await ide.example("orders");
     await ide.page.getByRole("tab", { name: "Orders" }).waitFor();
-    assert.deepEqual(await ide.tabs(), ["Mine", "Orders"]);
+    assert.deepEqual(await ide.tabs(), ["SignIn", "Mine", "Orders"]);
     const { data } = (await ide.run()).data.orders;
     assert.equal(data[0].id, order.id, "the newest order comes first");
     assert.equal(data[0].user.email, email);
