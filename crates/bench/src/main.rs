@@ -1,0 +1,91 @@
+//! How fast Portico is, and how much memory it takes: `bench` measures what docs/performance.md tells and writes it.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`run`] | the plan: what is measured, in which order |
+//! | [`dataset`], [`fill`] | the data, and how it comes into the databases |
+//! | [`system`], [`processes`] | what is started, looked at and stopped |
+//! | [`handler`], [`memory`], [`embedded`] | what the system is measured beside; each is a process of its own |
+//! | [`answer`], [`checks`], [`tokens`] | what must be answered to whom |
+//! | [`wrk`], [`pgbench`], [`programs`] | the tools that make the load |
+//! | [`rounds`] | what is made of the numbers |
+//! | [`report`], [`plot`], [`machine`], [`progress`] | what is told |
+//! | [`load`], [`client`] | a bounded load on a Portico that runs |
+
+mod answer;
+mod checks;
+mod client;
+mod dataset;
+mod embedded;
+mod fill;
+mod handler;
+mod load;
+mod machine;
+mod memory;
+mod pgbench;
+mod plot;
+mod processes;
+mod programs;
+mod progress;
+mod report;
+mod rounds;
+mod run;
+mod system;
+mod tokens;
+mod wrk;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use runtime::lifecycle;
+
+/// Measures Portico: without a subcommand all that docs/performance.md tells.
+#[derive(Parser, Debug)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::Run,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Put a bounded load on a Portico that runs
+    Load(load::Load),
+    /// The handler written by hand that the gateway is measured against
+    #[command(hide = true)]
+    Handler(handler::Handler),
+    /// A service that answers from memory
+    #[command(hide = true)]
+    Memory(memory::Memory),
+    /// The gateway and the services from memory in one process
+    #[command(hide = true)]
+    Embedded(embedded::Embedded),
+}
+
+fn main() -> ExitCode {
+    let Arguments { command, run } = Arguments::parse();
+    match command {
+        None => to_the_end(run.run()),
+        Some(Command::Load(load)) => to_the_end(load.run()),
+        // These run as the processes do that they stand beside.
+        Some(Command::Handler(handler)) => lifecycle::run(&handler.logs.clone(), |stop| handler.run(stop)),
+        Some(Command::Memory(memory)) => lifecycle::run(&memory.logs.clone(), |stop| memory.run(stop)),
+        Some(Command::Embedded(embedded)) => {
+            lifecycle::run(&embedded.logs.clone(), |stop| embedded.run(stop))
+        }
+    }
+}
+
+fn to_the_end(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(Box::pin(work)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! pgbench, which inserts the rows of createOrder and does nothing else: what Postgres can do, beside which the way
+//! through the graph is measured.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use crate::{
+    programs,
+    wrk::{CONNECTIONS, Measured},
+};
+
+/// One transaction: the statements of the order service without the one that reads the products.
+const SCRIPT: &str = include_str!("../pgbench/create_order.sql");
+
+/// pgbench, ready to run.
+pub(crate) struct Pgbench {
+    program: PathBuf,
+    script: PathBuf,
+    url: String,
+    /// The payload of an event as the order service writes it, for rows of the same size.
+    event: String,
+}
+
+impl Pgbench {
+    /// Finds it: `PGBENCH` in the environment, else beside Postgres, else in PATH. Its script is written to `folder`;
+    /// `url` is that of the order service's database.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn find(folder: &Path, url: &str, event: String) -> Result<Self> {
+        let program = programs::find("PGBENCH", "pgbench", &programs::postgres_folders())?;
+        let script = folder.join("create_order.sql");
+        std::fs::write(&script, SCRIPT)?;
+        Ok(Self { program, script, url: url.to_owned(), event })
+    }
+
+    /// Inserts for some seconds.
+    ///
+    /// # Errors
+    /// When it does not run, or any transaction fails.
+    pub(crate) async fn run(&self, seconds: u64) -> Result<Measured> {
+        let output = Command::new(&self.program)
+            .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", &format!("--client={CONNECTIONS}")])
+            .arg(format!("--time={seconds}"))
+            .arg(format!("--define=event={}", self.event))
+            .arg("--file")
+            .arg(&self.script)
+            .arg(&self.url)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("pgbench does not start")?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            bail!("pgbench failed:\n{told}{}", String::from_utf8_lossy(&output.stderr));
+        }
+        read(&told)
+    }
+}
+
+fn read(told: &str) -> Result<Measured> {
+    let after =
+        |name| told.lines().find_map(|line| Some(line.strip_prefix(name)?.split(' ').next()?.to_owned()));
+    let number = |name| after(name).with_context(|| format!("pgbench does not tell `{name}`:\n{told}"));
+    let failed = number("number of failed transactions: ")?;
+    if failed != "0" {
+        bail!("the run is void: {failed} transactions of pgbench failed");
+    }
+    let rate = number("tps = ")?.parse()?;
+    let answers = number("number of transactions actually processed: ")?.parse()?;
+    let mean = Duration::try_from_secs_f64(number("latency average = ")?.parse::<f64>()? / 1_000.0)?;
+    // It tells the mean alone unless it keeps each time, which costs it time.
+    Ok(Measured { answers, rate, p50: mean, p99: mean })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLD: &str = "transaction type: create_order.sql\nnumber of transactions actually processed: 40005\n\
+                        number of failed transactions: 0 (0.000%)\n\
+                        latency average = 8.000 ms\ntps = 4000.5 (without initial connection time)\n";
+
+    #[test]
+    fn the_transactions_a_second_are_read() {
+        let measured = read(TOLD).unwrap();
+        assert!((measured.rate - 4000.5).abs() < 1e-9);
+        assert_eq!(measured.p50, Duration::from_millis(8));
+    }
+
+    #[test]
+    fn a_failed_transaction_voids_the_run() {
+        let told = TOLD.replace("transactions: 0 (0", "transactions: 3 (0");
+        assert!(read(&told).unwrap_err().to_string().contains("void"));
+    }
+}
