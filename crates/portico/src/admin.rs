@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 use runtime::{Clock, Sessions};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::attach::on_backends;
 use crate::environment::Environment;
 use crate::progress::Progress;
-use crate::attach::on_backends;
 
 /// The arguments of `admin`.
 #[derive(Debug, Args)]
@@ -28,21 +28,33 @@ enum Action {
         #[arg(long)]
         email: String,
     },
+    /// Make an admin of an account that exists; it has to log in again
+    Promote {
+        /// The email that it logs in with
+        #[arg(long)]
+        email: String,
+    },
 }
 
 impl AdminCommand {
-    /// Makes the account in the database of the environment, of a running `up`, or else of the state folder.
+    /// Makes or promotes the account in the database of the environment, of a running `up`, or else of the state folder.
     ///
     /// # Errors
     /// When the email or the password is refused, or the database cannot be reached.
     pub async fn run(&self, environment: &Environment, progress: &Progress) -> Result<ExitCode> {
-        let Action::Create { email } = &self.action;
-        let password = ask_for_password()?;
+        let (email, password) = match &self.action {
+            Action::Create { email } => (email, Some(ask_for_password()?)),
+            Action::Promote { email } => (email, None),
+        };
         on_backends(environment, progress, async |settings| {
             let config: user::Config = settings.of()?;
             let clock = Clock::system();
-            let users = user::App::build(config.clone(), Sessions::new(&config.tokens, clock.clone()), clock)?;
-            users.create_admin(email, &password).await
+            let users =
+                user::App::build(config.clone(), Sessions::new(&config.tokens, clock.clone()), clock)?;
+            match password {
+                Some(password) => Ok(users.create_admin(email, password).await?),
+                None => Ok(users.promote_admin(email).await?),
+            }
         })
         .await?;
         writeln!(stdout(), "{email} can log in as an admin now")?;

@@ -48,7 +48,7 @@ const PRODUCTS: &[SeedProduct<'_>] = &[
 pub async fn seed(users: &user::App, orders: &order::App) -> Result<()> {
     for account in [CUSTOMER, ADMIN] {
         let password = SecretString::from(account.password);
-        users.seed_user(account.email, &password, account.first_name, account.last_name, account.role).await?;
+        users.seed_user(account.email, password, account.first_name, account.last_name, account.role).await?;
     }
     orders.seed_products(PRODUCTS).await
 }

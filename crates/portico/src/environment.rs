@@ -40,6 +40,15 @@ impl Environment {
         Self { variables, root }
     }
 
+    /// The same without the variables that name backends.
+    pub fn without_backends(&self) -> Self {
+        let mut environment = self.clone();
+        for name in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
+            environment.variables.remove(std::ffi::OsStr::new(name));
+        }
+        environment
+    }
+
     /// The value of `name` if it is set, is text and is not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.variables.get(name.as_ref() as &std::ffi::OsStr)?.to_str().filter(|value| !value.is_empty())

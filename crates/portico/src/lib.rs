@@ -9,17 +9,30 @@
 //! | [`child`] | one child process: its log, its end, its orderly stop |
 //! | [`signals`] | what a terminal or a supervisor asks of us |
 //! | [`progress`] | what is said to a person, while it happens |
+//! | [`system`] | the services and the gateway, wired to each other in this process |
+//! | [`settings`] | what they are told, found or made by this run |
+//! | [`demo`] | the accounts and products of a new system in development |
+//! | [`attach`] | databases for a command that is over in a moment |
 //! | [`environment`] | every variable that this crate reads |
 //!
-//! Each subcommand is a file of its own: [`up`], [`with`].
+//! Each subcommand is a file of its own: [`up`], [`down`], [`env`], [`migrate`], [`admin`], [`sdl`], [`with`].
 
+pub mod admin;
+pub mod attach;
 pub mod backend;
 pub mod child;
+pub mod demo;
+pub mod down;
+pub mod env;
 pub mod environment;
+pub mod migrate;
 pub mod packages;
 pub mod progress;
+pub mod sdl;
+pub mod settings;
 pub mod signals;
 pub mod state;
+pub mod system;
 pub mod tools;
 pub mod up;
 pub mod with;
@@ -44,6 +57,16 @@ struct Arguments {
 enum Command {
     /// Bring the system up, and take it down again on Ctrl-C (what a bare `portico` does)
     Up(up::Up),
+    /// Stop what `up` started, from another terminal
+    Down,
+    /// Print the settings of what runs, for a service that you run beside it: eval "$(portico env)"
+    Env,
+    /// Bring the databases to the newest schema, or take the newest migration back
+    Migrate(migrate::MigrateCommand),
+    /// Make the first admin
+    Admin(admin::AdminCommand),
+    /// Print the schema of the graph (Apollo Federation v2)
+    Sdl,
     /// Run a command beside throw-away backends whose URLs it finds in its environment
     With(with::With),
 }
@@ -51,7 +74,7 @@ enum Command {
 /// Reads the command line, runs what it names and gives the exit code: 0 for success, 1 for a failure that one
 /// line on the standard error tells, 2 for a command line that is not understood; `with` passes on its command's.
 pub fn run() -> ExitCode {
-    let command = Arguments::parse().command.unwrap_or(Command::Up(up::Up {}));
+    let command = Arguments::parse().command.unwrap_or(Command::Up(up::Up::default()));
     let progress = Progress::on_stderr();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -67,6 +90,11 @@ pub fn run() -> ExitCode {
 async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitCode> {
     let environment = Environment::of_this_process();
     match command {
+        Command::Down => down::run(&environment, progress).await,
+        Command::Env => env::run(&environment),
+        Command::Migrate(migrate) => migrate.run(&environment, progress).await,
+        Command::Admin(admin) => admin.run(&environment, progress).await,
+        Command::Sdl => sdl::run(),
         Command::Up(up) => up.run(&environment, progress).await,
         Command::With(with) => with.run(&environment, progress).await,
     }

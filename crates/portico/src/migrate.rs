@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{Connection, PgConnection};
 
+use crate::attach::on_backends;
 use crate::backend::Urls;
 use crate::environment::Environment;
 use crate::progress::Progress;
-use crate::attach::on_backends;
 
 /// The arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -80,9 +80,12 @@ async fn up(url: &str, migrator: &Migrator) -> Result<String> {
 
 async fn down(url: &str, migrator: &Migrator) -> Result<String> {
     let mut connection = PgConnection::connect(url).await?;
-    let Some(newest) = newest(&mut connection, migrator).await? else { return Ok("nothing to take back".to_owned()) };
+    let Some(newest) = newest(&mut connection, migrator).await? else {
+        return Ok("nothing to take back".to_owned());
+    };
     let ups = migrator.iter().filter(|migration| migration.migration_type.is_up_migration());
-    let target = ups.map(|migration| migration.version).filter(|version| *version < newest).max().unwrap_or(0);
+    let target =
+        ups.map(|migration| migration.version).filter(|version| *version < newest).max().unwrap_or(0);
     migrator.undo(&mut connection, target).await?;
     connection.close().await?;
     Ok(format!("{newest} taken back"))

@@ -75,7 +75,8 @@ impl Packages {
         if whole.root.is_dir() {
             return Ok(whole);
         }
-        let work = self.folder.join(format!("{set}.new"));
+        self.sweep(set);
+        let work = self.folder.join(format!("{set}.new-{:08x}", rand::random::<u32>()));
         let outcome = self.fetch(&work, names, progress).await.and_then(|new| {
             change(&new)?;
             fs::rename(&new.root, &whole.root).with_context(|| format!("cannot make {:?}", whole.root))
@@ -86,11 +87,19 @@ impl Packages {
         Ok(whole)
     }
 
-    /// Fetches and unpacks into `work`, which a killed run may have left there.
-    async fn fetch(&self, work: &Path, names: &[&str], progress: &Progress) -> Result<Unpacked> {
-        if work.exists() {
-            fs::remove_dir_all(work).with_context(|| format!("cannot remove {work:?}"))?;
+    /// Removes what killed runs left half done. Their `apt-get` may still be writing there, until it finds that it
+    /// can't: so no folder is used twice, and one that cannot be removed now is removed by the next run.
+    fn sweep(&self, set: &str) {
+        let begun = format!("{set}.new-");
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&begun) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
+    }
+
+    /// Fetches and unpacks into `work`.
+    async fn fetch(&self, work: &Path, names: &[&str], progress: &Progress) -> Result<Unpacked> {
         make_folder(work)?;
         let (what, distribution) = (names.join(" and "), &self.distribution);
         let step = progress.step(&format!("Fetching {what} from the packages of {distribution}, this once"));

@@ -21,7 +21,8 @@ impl Settings {
     /// # Errors
     /// When a secret cannot be made.
     pub async fn gather(urls: &Urls, state: &State, environment: &Environment) -> Result<Self> {
-        let mut variables: Vec<_> = urls.services().map(|(name, url)| (name.to_owned(), url.to_owned())).into();
+        let mut variables: Vec<_> =
+            urls.services().map(|(name, url)| (name.to_owned(), url.to_owned())).into();
         let secret = match environment.text("USER_SECRET_KEY") {
             Some(secret) => secret.to_owned(),
             None => in_base64(&state.secret("user_secret_key").await?)?,
@@ -66,7 +67,8 @@ impl Settings {
             let given = variable.to_str().and_then(|variable| self.get(variable));
             arguments.extend(given.map(|value| format!("--{long}={value}")));
         }
-        runtime::config::parse(arguments).map_err(|error| anyhow::anyhow!(runtime::config::one_line::<C>(&error)))
+        runtime::config::parse(arguments)
+            .map_err(|error| anyhow::anyhow!(runtime::config::one_line::<C>(&error)))
     }
 
     /// Whether the system runs for people who build.

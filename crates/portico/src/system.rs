@@ -42,10 +42,18 @@ impl System {
         let user = user::App::build(users, sessions.clone(), clock.clone())?;
         let order = order::App::build(settings.of()?, sessions.clone(), clock.clone())?;
         let payment = payment::App::build(settings.of()?, sessions.clone(), clock)?;
-        let clients = Clients { user: user.transport(), order: order.transport(), payment: payment.transport() };
+        let clients =
+            Clients { user: user.transport(), order: order.transport(), payment: payment.transport() };
         let gateway = gateway::App::build(settings.of()?, clients, sessions.clone()).bind().await?;
         let development = settings.is_development();
-        Ok(Self { user: user.into(), order: order.into(), payment: payment.into(), gateway, sessions, development })
+        Ok(Self {
+            user: user.into(),
+            order: order.into(),
+            payment: payment.into(),
+            gateway,
+            sessions,
+            development,
+        })
     }
 
     /// Where clients are answered.

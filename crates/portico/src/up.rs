@@ -1,23 +1,47 @@
 //! `portico up`: brings the system up, says where it is, and takes it down again.
 
+use std::fs::OpenOptions;
 use std::io::{Write, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use runtime::Stop;
+use runtime::lifecycle::DRAIN_DEADLINE;
+use runtime::telemetry::{self, LogConfig};
+use tokio::task::JoinHandle;
 
 use crate::backend::{Backends, Mode};
 use crate::environment::Environment;
 use crate::progress::Progress;
+use crate::settings::Settings;
 use crate::signals::{Signals, exit_code_of};
 use crate::state::{Acquired, Running, State};
+use crate::system::System;
+use crate::{demo, migrate};
 
 /// The arguments of `up`.
-#[derive(Debug, Args)]
-pub struct Up {}
+#[derive(Debug, Default, Args)]
+pub struct Up {
+    /// Take a Postgres of our own whatever the environment names, and run everything else in this one process
+    #[arg(long)]
+    embedded: bool,
+    /// Bring up only what the services stand on, migrated, for services that you run yourself (see `portico env`)
+    #[arg(long, conflicts_with = "embedded")]
+    backends: bool,
+}
+
+/// The system in this process, and how to end it.
+struct Live {
+    stop: Stop,
+    ended: JoinHandle<Result<()>>,
+    url: String,
+}
 
 impl Up {
     /// Runs until a signal asks for the end (exit code 0) or something fails (an error with the reason). A second
@@ -33,33 +57,144 @@ impl Up {
         };
         let mut signals = Signals::listen()?;
         state.end_leftovers(progress).await?;
+        let environment = if self.embedded { &environment.without_backends() } else { environment };
         let mut backends = tokio::select! {
             started = Backends::start(&state, Mode::Kept, environment, progress) => started?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         };
-        print_table(&backends, &state)?;
-        let failure = tokio::select! {
-            reason = backends.failed() => Some(reason),
-            _ = signals.next() => None,
-        };
+        let outcome = self.on(&mut backends, &state, &mut signals, environment, progress).await;
         tokio::select! {
             stopped = backends.stop(&state, progress) => stopped?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         }
-        match failure {
-            Some(reason) => bail!(reason),
-            None => Ok(ExitCode::SUCCESS),
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    /// Everything above the backends, from its start to its end.
+    async fn on(
+        &self,
+        backends: &mut Backends,
+        state: &State,
+        signals: &mut Signals,
+        environment: &Environment,
+        progress: &Progress,
+    ) -> Result<()> {
+        let mut system = tokio::select! {
+            started = self.start(backends, state, environment, progress) => started?,
+            _ = signals.next() => return Ok(()),
+        };
+        let failure = tokio::select! {
+            reason = backends.failed() => Some(anyhow!(reason)),
+            ended = ended(&mut system) => Some(ended),
+            _ = signals.next() => None,
+        };
+        if let Some(system) = system {
+            tokio::select! {
+                () = system.end(progress) => {}
+                _ = signals.next() => {}
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Migrates, starts what was asked for and says where it is.
+    async fn start(
+        &self,
+        backends: &Backends,
+        state: &State,
+        environment: &Environment,
+        progress: &Progress,
+    ) -> Result<Option<Live>> {
+        let step = progress.step("Migrating the databases");
+        migrate::up_all(backends.urls()).await?;
+        step.done("ready");
+        let settings = Settings::gather(backends.urls(), state, environment).await?;
+        if self.backends {
+            state.announce(None, settings.variables())?;
+            print_table(None, backends, state, &settings)?;
+            return Ok(None);
+        }
+        let log = start_logs(state, environment)?;
+        let step = progress.step("Starting the services and the gateway");
+        let system = System::build(&settings).await?;
+        let url = format!("http://{}", system.address()?);
+        let stop = Stop::new();
+        let started = system.start(&stop).await?;
+        step.done("ready");
+        state.announce(Some(&url), settings.variables())?;
+        print_table(Some((&url, &log)), backends, state, &settings)?;
+        let for_task = stop.clone();
+        let ended = tokio::spawn(async move { started.ended(&for_task).await });
+        Ok(Some(Live { stop, ended, url }))
+    }
+}
+
+impl Live {
+    /// Lets what is under way end, within the deadline that each process of Portico has.
+    async fn end(self, progress: &Progress) {
+        let step = progress.step(&format!("Letting requests to {} end", self.url));
+        self.stop.cancel();
+        if tokio::time::timeout(DRAIN_DEADLINE, self.ended).await.is_ok() {
+            step.done("ended");
         }
     }
 }
 
-fn print_table(backends: &Backends, state: &State) -> Result<()> {
+/// Why the system ended by itself; never, where there is none.
+async fn ended(system: &mut Option<Live>) -> anyhow::Error {
+    let Some(system) = system else { return std::future::pending().await };
+    match (&mut system.ended).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => anyhow!("the services ended without a reason"),
+        Err(panic) => anyhow!("the services broke down: {panic}"),
+    }
+}
+
+/// Logs of the services and the gateway go to a file: the terminal is for people.
+fn start_logs(state: &State, environment: &Environment) -> Result<PathBuf> {
+    let folder = state.logs();
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join("portico.log");
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    let format = environment.text("LOG_FORMAT").unwrap_or("human");
+    let config = LogConfig {
+        log: environment.text("RUST_LOG").unwrap_or("info").to_owned(),
+        log_format: clap::ValueEnum::from_str(format, true)
+            .map_err(|error| anyhow!("LOG_FORMAT: {error}"))?,
+    };
+    telemetry::start_logs_in(&config, file);
+    telemetry::metrics();
+    Ok(path)
+}
+
+fn print_table(
+    system: Option<(&str, &PathBuf)>,
+    backends: &Backends,
+    state: &State,
+    settings: &Settings,
+) -> Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING);
+    if let Some((url, log)) = system {
+        table.add_row(["IDE".to_owned(), format!("{url}/")]);
+        table.add_row(["GraphQL".to_owned(), format!("{url}/graphql")]);
+        table.add_row(["Events".to_owned(), "the in-process bus".to_owned()]);
+        table.add_row(["Services".to_owned(), "in this process".to_owned()]);
+        table.add_row(["  log".to_owned(), log.display().to_string()]);
+    }
     for (what, how) in backends.rows() {
         table.add_row([what.to_owned(), how]);
     }
     table.add_row(["State".to_owned(), state.folder().display().to_string()]);
+    if system.is_some() && settings.is_development() {
+        for (who, account) in [("a customer", demo::CUSTOMER), ("an admin", demo::ADMIN)] {
+            table.add_row([format!("Log in as {who}"), format!("{} / {}", account.email, account.password)]);
+        }
+    }
+    if system.is_none() {
+        table.add_row(["Settings".to_owned(), "eval \"$(portico env)\"".to_owned()]);
+    }
     writeln!(stdout(), "\n{}\n\nCtrl-C stops all of it.", table.trim_fmt())?;
     Ok(())
 }
@@ -70,11 +205,11 @@ fn already_runs(running: Option<&Running>) -> Result<ExitCode> {
             let since = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(*since));
             let place = url.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
             format!(
-                "Portico already runs{place} (process {pid}, for {} s)",
+                "Portico already runs{place} (process {pid}, for {} s); `portico down` stops it",
                 since.unwrap_or_default().as_secs()
             )
         }
-        None => "Portico already starts".to_owned(),
+        None => bail!("Portico is just starting in another process"),
     };
     writeln!(stdout(), "{line}")?;
     Ok(ExitCode::SUCCESS)

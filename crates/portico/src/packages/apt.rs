@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::available_parallelism;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -41,9 +41,8 @@ impl Apt {
         simulated.args(["-s", "--no-install-recommends", "install"]).args(names);
         // A source that does not answer is only complained of by `update`, since another may have what we need.
         let told = run(&mut simulated, "the packages that are needed cannot be worked out").await;
-        let told = told
-            .with_context(|| format!("of the distribution's lists:\n{}", indented(&updated.complaints, 4)));
-        Ok(told?.text.lines().filter_map(to_be_installed).collect())
+        let told = told.map_err(|error| anyhow!("{error}\n{}", indented(&updated.complaints, 4)))?;
+        Ok(told.text.lines().filter_map(to_be_installed).collect())
     }
 
     /// Downloads `packages` into a folder of `work`, and gives the files.
