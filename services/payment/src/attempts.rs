@@ -8,7 +8,7 @@
 //! The recoverer takes attempts that stayed STARTED and brings them to an end: a charge that the provider does not
 //! know is given up, since the buyer has gone; a refund is made, since it was promised.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
@@ -300,11 +300,6 @@ impl Attempts {
                 false
             }
         }
-    }
-
-    /// How long an attempt stays STARTED before the recoverer takes it.
-    pub fn recover_after(&self) -> Duration {
-        self.timing.recover_after
     }
 }
 
