@@ -1,0 +1,144 @@
+//! The wiring: what the gateway is made of, its routes and its two ports.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use runtime::{
+    Sessions, Stop,
+    admin::{self, Check},
+    grpc::Transport,
+    lifecycle::join_all,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{
+    Clients, Config,
+    clients::Services,
+    http::{self, Edge},
+    ide,
+    jwks::jwks,
+    server,
+};
+
+/// The gateway, wired and not yet listening.
+pub struct App {
+    config: Config,
+    sessions: Sessions,
+    users: Transport,
+    router: Router,
+}
+
+impl App {
+    /// Wires the gateway; does no I/O. `sessions` is passed in: in one process with the services, all share it.
+    pub fn build(config: Config, clients: Clients, sessions: Sessions) -> Self {
+        let users = clients.user.clone();
+        let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients)), sessions.clone()));
+        let mut router = Router::new()
+            .route("/graphql", any(http::graphql).with_state(edge.clone()))
+            .route("/query", any(http::graphql).with_state(edge))
+            .route("/health", get(health).with_state(sessions.clone()))
+            .route("/.well-known/jwks.json", get(jwks).with_state(sessions.clone()));
+        if config.shows_ide() {
+            router = router.merge(ide::router());
+        }
+        let router = router.fallback(http::unknown_path);
+        Self { config, sessions, users, router }
+    }
+
+    /// The routes, for who serves them themselves.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// What has to hold before requests are taken. A service that is down costs its own fields, not the gateway.
+    pub fn checks(&self) -> Vec<Check> {
+        vec![self.sessions.check()]
+    }
+
+    /// Takes both ports.
+    ///
+    /// # Errors
+    /// When one is taken, naming it.
+    pub async fn bind(&self) -> anyhow::Result<Bound> {
+        Ok(Bound {
+            public: listen(&self.config.listen).await?,
+            admin: listen(&self.config.admin_listen).await?,
+            router: self.router(),
+            checks: self.checks(),
+        })
+    }
+
+    /// Runs alone in its process until `stop`: follows the user service's keys and revocations, and serves.
+    ///
+    /// # Errors
+    /// When a port is taken or a listener fails.
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let bound = self.bind().await?;
+        tracing::info!(graph = %bound.address()?, admin = %bound.admin_address()?, "the gateway listens");
+        let following = tokio::spawn(self.sessions.follow(self.users, stop.clone()));
+        let outcome = bound.serve(stop).await;
+        following.abort();
+        outcome
+    }
+}
+
+/// The two ports of the gateway, bound and not yet answering.
+pub struct Bound {
+    public: TcpListener,
+    admin: TcpListener,
+    router: Router,
+    checks: Vec<Check>,
+}
+
+impl Bound {
+    /// Where clients are answered.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where health and metrics are answered.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Answers until `stop`, then lets the requests under way end. Follows no sessions: see [`App::run`].
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn serve(self, stop: Stop) -> anyhow::Result<()> {
+        let mut tasks = JoinSet::new();
+        let (router, public_stop, admin_stop) = (self.router, stop.clone(), stop.clone());
+        tasks.spawn(async move {
+            server::serve(self.public, router, public_stop).await;
+            Ok(())
+        });
+        tasks.spawn(async move { Ok(admin::serve(self.admin, self.checks, admin_stop).await?) });
+        join_all(tasks, &stop).await
+    }
+}
+
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| anyhow::anyhow!("can't listen at {address}: {error}"))
+}
+
+/// Whether requests are taken here, for load balancers: 200 once tokens can be judged, 503 before.
+async fn health(State(sessions): State<Sessions>) -> Response {
+    let (status, told) = match sessions.is_loaded() {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+    };
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "status": told })))
+        .into_response()
+}

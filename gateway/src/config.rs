@@ -1,0 +1,109 @@
+//! The settings of the gateway, from arguments and the environment.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Settings of the gateway.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "gateway", about = "The GraphQL gateway of Portico", version)]
+pub struct Config {
+    /// Where clients are answered, host:port. Port 0 takes a free one.
+    #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:4000")]
+    pub listen: String,
+    /// Where `/live`, `/ready` and `/metrics` are answered, host:port.
+    #[arg(long, env = "GATEWAY_ADMIN_LISTEN", default_value = "127.0.0.1:9400")]
+    pub admin_listen: String,
+    /// Where the user service is.
+    #[arg(long, env = "USER_GRPC_URL", default_value = "http://127.0.0.1:50051")]
+    pub user_grpc_url: String,
+    /// Where the order service is.
+    #[arg(long, env = "ORDER_GRPC_URL", default_value = "http://127.0.0.1:50052")]
+    pub order_grpc_url: String,
+    /// Where the payment service is.
+    #[arg(long, env = "PAYMENT_GRPC_URL", default_value = "http://127.0.0.1:50053")]
+    pub payment_grpc_url: String,
+    /// Whether this runs for people who build or for people who use.
+    #[arg(long, env = "PORTICO_ENV", value_enum, default_value = "production")]
+    pub environment: Environment,
+    /// Whether `/` shows the IDE; by default it does in development.
+    #[arg(long, env = "GATEWAY_IDE", value_enum)]
+    pub ide: Option<Switch>,
+    /// Whether clients may ask for the schema; by default they may in development and where the IDE is on.
+    #[arg(long, env = "GATEWAY_INTROSPECTION", value_enum)]
+    pub introspection: Option<Switch>,
+    /// How long one call to a service may take, in seconds.
+    #[arg(long, env = "GATEWAY_RPC_TIMEOUT", default_value = "5", value_parser = seconds)]
+    pub rpc_timeout: Duration,
+    /// How long one request may take in all, from its head to its answer, in seconds.
+    #[arg(long, env = "GATEWAY_REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
+    pub request_timeout: Duration,
+    /// How much memory the parsed documents may take that are kept for the next request, in bytes.
+    #[arg(long, env = "GATEWAY_DOCUMENT_CACHE_BYTES", default_value_t = 8 * 1024 * 1024)]
+    pub document_cache_bytes: u64,
+    /// Whose tokens are accepted.
+    #[command(flatten)]
+    pub tokens: TokenConfig,
+    /// How logs look.
+    #[command(flatten)]
+    pub logs: LogConfig,
+}
+
+impl Config {
+    /// Whether `/` shows the IDE.
+    pub fn shows_ide(&self) -> bool {
+        self.ide.map_or(self.environment == Environment::Development, |switch| switch == Switch::On)
+    }
+
+    /// Whether clients may ask for the schema. The IDE can't complete or explain a field without it.
+    pub fn allows_introspection(&self) -> bool {
+        let by_default = self.environment == Environment::Development || self.shows_ide();
+        self.introspection.map_or(by_default, |switch| switch == Switch::On)
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be more than 0 seconds".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Config {
+        runtime::config::parse(std::iter::once(&"gateway").chain(arguments)).unwrap()
+    }
+
+    #[test]
+    fn in_production_the_schema_and_the_ide_are_hidden_unless_they_are_switched_on() {
+        let shown =
+            |arguments: &[&str]| (config(arguments).shows_ide(), config(arguments).allows_introspection());
+        assert_eq!(shown(&[]), (false, false));
+        assert_eq!(shown(&["--environment", "development"]), (true, true));
+        assert_eq!(shown(&["--ide", "on"]), (true, true));
+        assert_eq!(shown(&["--environment", "development", "--ide", "off"]), (false, true));
+        assert_eq!(shown(&["--ide", "on", "--introspection", "off"]), (true, false));
+    }
+
+    #[test]
+    fn a_time_that_makes_no_sense_is_refused() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
+        for text in ["0", "-1", "NaN", "inf", "ten", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The graph: what clients can ask for, and how each answer is put together.
+//!
+//! One file for each entity holds its type, its loaders, its queries and mutations, and the rule of each of its root
+//! fields. A field that can fail is nullable, so a service that is down costs its fields and never the page.
+
+mod loader;
+mod order;
+mod page;
+mod payment;
+mod product;
+mod rules;
+mod scalars;
+mod user;
+mod visit;
+
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+
+pub(crate) use rules::Ruled;
+pub(crate) use scalars::{DECIMAL_RULE, DateTime, Decimal};
+pub(crate) use visit::Visit;
+
+/// What can be read.
+#[derive(MergedObject, Default)]
+pub(crate) struct Query(user::UserQuery, product::ProductQuery, order::OrderQuery, payment::PaymentQuery);
+
+/// What can be changed.
+#[derive(MergedObject, Default)]
+pub(crate) struct Mutation(
+    user::UserMutation,
+    product::ProductMutation,
+    order::OrderMutation,
+    payment::PaymentMutation,
+);
+
+/// The graph with its rules.
+pub(crate) type Schema = async_graphql::Schema<Ruled<Query>, Ruled<Mutation>, EmptySubscription>;
+
+/// Builds the graph. It holds nothing of a request: who asks and what was loaded comes with each, as its [`Visit`].
+pub(crate) fn schema() -> Schema {
+    Schema::build(Ruled::nullable(Query::default()), Ruled::required(Mutation::default()), EmptySubscription)
+        .enable_federation()
+        // A suggestion tells the names of a schema that may not be asked for.
+        .disable_suggestions()
+        .finish()
+}
+
+/// The schema as an Apollo Federation v2 subgraph, in SDL: what `schema.graphql` holds.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .federation()
+        .include_specified_by()
+        .prefer_single_line_descriptions()
+        .use_space_ident();
+    schema().sdl_with_options(options)
+}

@@ -1,0 +1,105 @@
+//! Loading by key, many at once: what one level of a query asks for travels in one call.
+//!
+//! The loaders live as long as one request. They batch by yielding, so a request alone waits for nobody, and the number
+//! of calls follows from the shape of the query, not from the number of rows.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    future::Future,
+    hash::Hash,
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+};
+
+use dataloader::{BatchFn, cached};
+use futures::future::join_all;
+use runtime::{Refusal, page::MAX_BATCH};
+
+use crate::clients::Calls;
+
+/// Where the values of a loader come from.
+pub(super) trait Source: Send + Sync + 'static {
+    /// By what they are asked for.
+    type Key: Clone + Debug + Eq + Hash + Send + Sync + 'static;
+    /// What they are.
+    type Value: Send + Sync + 'static;
+
+    /// Fetches the values of up to [`MAX_BATCH`] keys, in any order, those left out that are not there.
+    fn fetch(
+        calls: &Calls,
+        keys: &[Self::Key],
+    ) -> impl Future<Output = Result<Vec<(Self::Key, Self::Value)>, Refusal>> + Send;
+}
+
+/// What a key led to. The loader hands out copies, so both halves are shared.
+type Outcome<V> = Result<Option<Arc<V>>, Arc<Refusal>>;
+
+/// Loads values of one kind for one request, each at most once.
+pub(super) struct Loader<S: Source> {
+    /// Made when it is first used: most requests use one or two of all loaders.
+    cached: OnceLock<cached::Loader<S::Key, Outcome<S::Value>, Batch<S>>>,
+}
+
+impl<S: Source> Default for Loader<S> {
+    fn default() -> Self {
+        Self { cached: OnceLock::new() }
+    }
+}
+
+impl<S: Source> Loader<S> {
+    /// The value of `key`; `None` when there is none for this viewer.
+    pub(super) async fn load(
+        &self,
+        calls: &Arc<Calls>,
+        key: S::Key,
+    ) -> Result<Option<Arc<S::Value>>, Refusal> {
+        let loader = self.cached.get_or_init(|| {
+            // The keys are cut into calls in `Batch`: the crate would send each full batch before it looks at the next.
+            cached::Loader::new(Batch { calls: calls.clone(), source: PhantomData })
+                .with_max_batch_size(usize::MAX)
+        });
+        let outcome = match loader.try_load(key.clone()).await {
+            Ok(outcome) => outcome,
+            // Another field was about to fetch for this one too and was dropped on the way: ask again.
+            Err(_) => loader.try_load(key).await.map_err(Refusal::internal)?,
+        };
+        outcome.map_err(|refusal| Refusal::clone(&refusal))
+    }
+
+    /// Forgets all values.
+    pub(super) async fn clear(&self) {
+        if let Some(loader) = self.cached.get() {
+            loader.clear_all().await;
+        }
+    }
+}
+
+/// Fetches what was asked for meanwhile.
+struct Batch<S> {
+    calls: Arc<Calls>,
+    source: PhantomData<fn() -> S>,
+}
+
+impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
+    async fn load(&mut self, keys: &[S::Key]) -> HashMap<S::Key, Outcome<S::Value>> {
+        let parts = join_all(keys.chunks(MAX_BATCH).map(|keys| outcomes::<S>(&self.calls, keys))).await;
+        parts.into_iter().flatten().collect()
+    }
+}
+
+/// An outcome for every one of the keys, also for those that were not found: the crate takes a key without one for
+/// lost.
+async fn outcomes<S: Source>(calls: &Calls, keys: &[S::Key]) -> HashMap<S::Key, Outcome<S::Value>> {
+    match S::fetch(calls, keys).await {
+        Ok(values) => {
+            let missing = keys.iter().map(|key| (key.clone(), Ok(None)));
+            let found = values.into_iter().map(|(key, value)| (key, Ok(Some(Arc::new(value)))));
+            missing.chain(found).collect()
+        }
+        Err(refusal) => {
+            let refusal = Arc::new(refusal);
+            keys.iter().map(|key| (key.clone(), Err(refusal.clone()))).collect()
+        }
+    }
+}

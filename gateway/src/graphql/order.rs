@@ -1,0 +1,423 @@
+//! Orders and their items.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use async_graphql::{Context, Enum, ID, InputObject, Object};
+use futures::future::try_join_all;
+use proto::{common::v1::Access, order::v1};
+use runtime::Refusal;
+use uuid::Uuid;
+
+use super::{
+    Visit,
+    loader::{Loader, Source},
+    page::{self, DEFAULT_LIMIT, Page},
+    payment::{self, Payment},
+    product::{self, Product},
+    rules::Rules,
+    scalars::{DateTime, Decimal},
+    user::{self, User},
+};
+use crate::clients::{Calls, answer, required};
+
+pub(super) const RULES: Rules = &[
+    ("order", Access::SignedIn),
+    ("orders", Access::SignedIn),
+    ("myOrders", Access::SignedIn),
+    ("createOrder", Access::SignedIn),
+    ("cancelOrder", Access::SignedIn),
+    ("updateOrderStatus", Access::Admin),
+    ("deleteOrder", Access::SignedIn),
+];
+
+/// Where an order stands: PENDING, CONFIRMED, SHIPPED, DELIVERED one after the other; CANCELLED from the first two.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+enum OrderStatus {
+    /// Placed, not yet paid.
+    Pending,
+    /// Paid.
+    Confirmed,
+    /// On its way.
+    Shipped,
+    /// Arrived.
+    Delivered,
+    /// Called off; what was paid is given back.
+    Cancelled,
+}
+
+impl From<OrderStatus> for v1::OrderStatus {
+    fn from(status: OrderStatus) -> Self {
+        match status {
+            OrderStatus::Pending => Self::Pending,
+            OrderStatus::Confirmed => Self::Confirmed,
+            OrderStatus::Shipped => Self::Shipped,
+            OrderStatus::Delivered => Self::Delivered,
+            OrderStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl TryFrom<v1::OrderStatus> for OrderStatus {
+    type Error = Refusal;
+
+    fn try_from(status: v1::OrderStatus) -> Result<Self, Refusal> {
+        match status {
+            v1::OrderStatus::Pending => Ok(Self::Pending),
+            v1::OrderStatus::Confirmed => Ok(Self::Confirmed),
+            v1::OrderStatus::Shipped => Ok(Self::Shipped),
+            v1::OrderStatus::Delivered => Ok(Self::Delivered),
+            v1::OrderStatus::Cancelled => Ok(Self::Cancelled),
+            v1::OrderStatus::Unspecified => {
+                Err(Refusal::internal("a service answered an unknown order status"))
+            }
+        }
+    }
+}
+
+/// An order.
+pub(super) struct Order(Arc<v1::Order>);
+
+impl From<v1::Order> for Order {
+    fn from(order: v1::Order) -> Self {
+        Self(Arc::new(order))
+    }
+}
+
+/// An order.
+#[Object]
+impl Order {
+    /// Its id, a UUID.
+    async fn id(&self) -> ID {
+        ID(self.0.id.clone())
+    }
+
+    /// The id of the user who placed it.
+    async fn user_id(&self) -> ID {
+        ID(self.0.user_id.clone())
+    }
+
+    /// Who placed it. Null when the account was deleted.
+    async fn user(&self, context: &Context<'_>) -> Option<Result<User, Refusal>> {
+        user::by_id(Visit::of(context), &self.0.user_id).await.transpose()
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> Result<OrderStatus, Refusal> {
+        self.0.status().try_into()
+    }
+
+    /// The sum over the items of quantity times unit price.
+    async fn total_amount(&self) -> Result<Decimal, Refusal> {
+        Decimal::amount(self.0.total.as_ref())
+    }
+
+    /// The currency of all its prices (ISO 4217), such as "USD".
+    async fn currency(&self) -> Result<&str, Refusal> {
+        Ok(&required(self.0.total.as_ref(), "a total")?.currency)
+    }
+
+    /// Where it goes.
+    async fn shipping_address(&self) -> &str {
+        &self.0.shipping_address
+    }
+
+    /// What the buyer wants us to know.
+    async fn notes(&self) -> &str {
+        &self.0.notes
+    }
+
+    /// What was ordered, in the order in which it was given.
+    async fn items(&self) -> Vec<OrderItem<'_>> {
+        self.0.items.iter().map(OrderItem).collect()
+    }
+
+    /// Its payment. Null in the moment after it was placed.
+    async fn payment(&self, context: &Context<'_>) -> Option<Result<Payment, Refusal>> {
+        payment::by_order(Visit::of(context), &self.0.id).await.transpose()
+    }
+
+    /// When it was placed.
+    async fn created_at(&self) -> Result<DateTime, Refusal> {
+        DateTime::of(self.0.created_at)
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> Result<DateTime, Refusal> {
+        DateTime::of(self.0.updated_at)
+    }
+}
+
+/// A line of an order.
+struct OrderItem<'a>(&'a v1::OrderItem);
+
+/// A line of an order; name and price as they were when it was placed.
+#[Object]
+impl OrderItem<'_> {
+    /// The id of the product.
+    async fn product_id(&self) -> ID {
+        ID(self.0.product_id.clone())
+    }
+
+    /// The product's name when the order was placed.
+    async fn product_name(&self) -> &str {
+        &self.0.product_name
+    }
+
+    /// How many.
+    async fn quantity(&self) -> i32 {
+        self.0.quantity
+    }
+
+    /// What one cost when the order was placed.
+    async fn unit_price(&self) -> Result<Decimal, Refusal> {
+        Decimal::amount(self.0.unit_price.as_ref())
+    }
+
+    /// The product as it is now.
+    async fn product(&self, context: &Context<'_>) -> Option<Result<Product, Refusal>> {
+        product::by_id(Visit::of(context), &self.0.product_id).await.transpose()
+    }
+}
+
+/// The loaders of orders.
+#[derive(Default)]
+pub(super) struct Loaders {
+    by_id: Loader<ById>,
+    by_user: Loader<ByUser>,
+}
+
+impl Loaders {
+    pub(super) async fn clear(&self) {
+        self.by_id.clear().await;
+        self.by_user.clear().await;
+    }
+}
+
+struct ById;
+
+impl Source for ById {
+    type Key = Uuid;
+    type Value = v1::Order;
+
+    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Result<Vec<(Uuid, v1::Order)>, Refusal> {
+        let ids = keys.iter().map(Uuid::to_string).collect();
+        let found =
+            answer(calls.orders().batch_get_orders(calls.request(v1::BatchGetOrdersRequest { ids }))).await?;
+        Ok(found.orders.into_iter().filter_map(|order| Some((order.id.parse().ok()?, order))).collect())
+    }
+}
+
+/// The newest orders of a user, by the user's id and how many. Each number that a query asks for is a call: a query
+/// asks for as many numbers as it has fields with different ones.
+struct ByUser;
+
+impl Source for ByUser {
+    type Key = (Uuid, i32);
+    type Value = Vec<Arc<v1::Order>>;
+
+    async fn fetch(calls: &Calls, keys: &[Self::Key]) -> Result<Vec<(Self::Key, Self::Value)>, Refusal> {
+        let limits: BTreeSet<i32> = keys.iter().map(|(_, limit)| *limit).collect();
+        let calls = limits.into_iter().map(|limit| {
+            let users = keys.iter().filter(move |key| key.1 == limit).map(|(user, _)| user.to_string());
+            newest_by_user(calls, users.collect(), limit)
+        });
+        Ok(try_join_all(calls).await?.into_iter().flatten().collect())
+    }
+}
+
+async fn newest_by_user(
+    calls: &Calls,
+    user_ids: Vec<String>,
+    limit: i32,
+) -> Result<HashMap<(Uuid, i32), Vec<Arc<v1::Order>>>, Refusal> {
+    let request = v1::BatchListOrdersByUsersRequest { user_ids, limit };
+    let found = answer(calls.orders().batch_list_orders_by_users(calls.request(request))).await?;
+    let mut by_user = HashMap::<_, Vec<_>>::new();
+    for order in found.orders {
+        if let Ok(user) = order.user_id.parse() {
+            by_user.entry((user, limit)).or_default().push(Arc::new(order));
+        }
+    }
+    Ok(by_user)
+}
+
+/// The order with this id, if there is one that the viewer may see.
+pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<Order>, Refusal> {
+    visit.viewer()?;
+    let Ok(id) = id.parse() else { return Ok(None) };
+    Ok(visit.orders.by_id.load(visit.calls(), id).await?.map(Order))
+}
+
+/// The newest orders of a user, of those that the viewer may see.
+pub(super) async fn newest_of(visit: &Visit, user: &str, limit: i32) -> Result<Option<Vec<Order>>, Refusal> {
+    visit.viewer()?;
+    let Ok(user) = user.parse() else { return Ok(None) };
+    let orders = visit.orders.by_user.load(visit.calls(), (user, limit)).await?;
+    Ok(Some(orders.iter().flat_map(|orders| orders.iter().cloned().map(Order)).collect()))
+}
+
+/// The fields of `Query` about orders.
+#[derive(Default)]
+pub(super) struct OrderQuery;
+
+#[Object]
+impl OrderQuery {
+    /// One order: one's own, or anyone's for an admin. Null when there is none.
+    async fn order(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order's id.")] id: ID,
+    ) -> Option<Result<Order, Refusal>> {
+        by_id(Visit::of(context), &id).await.transpose()
+    }
+
+    /// All orders that the viewer may see, the newest first.
+    async fn orders(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those of this user.")] user_id: Option<ID>,
+        #[graphql(desc = "Only those that stand there.")] status: Option<OrderStatus>,
+        #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
+        #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
+    ) -> Option<Result<Page<Order>, Refusal>> {
+        let request = v1::ListOrdersRequest {
+            page: Some(page::request(context, limit, after)),
+            user_id: user_id.map(|id| id.0).unwrap_or_default(),
+            status: status.map_or(v1::OrderStatus::Unspecified, Into::into).into(),
+        };
+        Some(list(Visit::of(context).calls(), request).await)
+    }
+
+    /// The viewer's own orders, the newest first.
+    async fn my_orders(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Only those that stand there.")] status: Option<OrderStatus>,
+        #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
+        #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
+    ) -> Option<Result<Page<Order>, Refusal>> {
+        let visit = Visit::of(context);
+        let viewer = match visit.viewer() {
+            Ok(viewer) => viewer,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let request = v1::ListOrdersRequest {
+            page: Some(page::request(context, limit, after)),
+            user_id: viewer.user_id.to_string(),
+            status: status.map_or(v1::OrderStatus::Unspecified, Into::into).into(),
+        };
+        Some(list(visit.calls(), request).await)
+    }
+
+    #[graphql(entity)]
+    async fn find_order_by_id(&self, context: &Context<'_>, id: ID) -> Option<Result<Order, Refusal>> {
+        by_id(Visit::of(context), &id).await.transpose()
+    }
+}
+
+async fn list(calls: &Calls, request: v1::ListOrdersRequest) -> Result<Page<Order>, Refusal> {
+    let found = answer(calls.orders().list_orders(calls.request(request))).await?;
+    Ok(Page::new(found.orders, found.page))
+}
+
+/// A line that is ordered.
+#[derive(InputObject)]
+struct CreateOrderItemInput {
+    /// The id of the product.
+    product_id: ID,
+    /// Not used: the name is that of the product.
+    product_name: Option<String>,
+    /// How many, 1 to 10,000.
+    quantity: i32,
+    /// The price that the buyer saw; when the product costs something else by now, the order is refused.
+    unit_price: Option<Decimal>,
+}
+
+/// An order that is placed.
+#[derive(InputObject)]
+struct CreateOrderInput {
+    /// Where it goes, 1 to 500 characters.
+    shipping_address: String,
+    /// What the buyer wants us to know, up to 2,000 characters.
+    notes: Option<String>,
+    /// The currency of all products (ISO 4217); when absent, that of the products.
+    currency: Option<String>,
+    /// A text of the client's own making, up to 128 characters: a repeat with the same one places no second order.
+    idempotency_key: Option<String>,
+    /// What is ordered, 1 to 100 lines.
+    items: Vec<CreateOrderItemInput>,
+}
+
+impl From<CreateOrderInput> for v1::CreateOrderRequest {
+    fn from(input: CreateOrderInput) -> Self {
+        let items = input.items.into_iter().map(|item| v1::NewOrderItem {
+            product_id: item.product_id.0,
+            quantity: item.quantity,
+            unit_price: item.unit_price.map(|price| price.0),
+        });
+        Self {
+            shipping_address: input.shipping_address,
+            notes: input.notes.unwrap_or_default(),
+            currency: input.currency.unwrap_or_default(),
+            items: items.collect(),
+            idempotency_key: input.idempotency_key.unwrap_or_default(),
+        }
+    }
+}
+
+/// The fields of `Mutation` about orders.
+#[derive(Default)]
+pub(super) struct OrderMutation;
+
+#[Object]
+impl OrderMutation {
+    /// Places an order. All prices are those of the products.
+    async fn create_order(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order.")] input: CreateOrderInput,
+    ) -> Result<Order, Refusal> {
+        let calls = Visit::of(context).calls();
+        let placed = answer(calls.orders().create_order(calls.request(input.into()))).await?;
+        Ok(required(placed.order, "an order")?.into())
+    }
+
+    /// Cancels an order that is PENDING or CONFIRMED; what was paid is given back.
+    async fn cancel_order(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order's id.")] id: ID,
+    ) -> Result<Order, Refusal> {
+        let calls = Visit::of(context).calls();
+        let cancelled =
+            answer(calls.orders().cancel_order(calls.request(v1::CancelOrderRequest { id: id.0 }))).await?;
+        Ok(required(cancelled.order, "an order")?.into())
+    }
+
+    /// Moves an order on. For admins.
+    async fn update_order_status(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order's id.")] id: ID,
+        #[graphql(desc = "Where it is to stand.")] status: OrderStatus,
+    ) -> Result<Order, Refusal> {
+        let calls = Visit::of(context).calls();
+        let request = v1::UpdateOrderStatusRequest { id: id.0, status: v1::OrderStatus::from(status).into() };
+        let moved = answer(calls.orders().update_order_status(calls.request(request))).await?;
+        Ok(required(moved.order, "an order")?.into())
+    }
+
+    /// Deletes an order that is CANCELLED or DELIVERED.
+    async fn delete_order(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order's id.")] id: ID,
+    ) -> Result<bool, Refusal> {
+        let calls = Visit::of(context).calls();
+        answer(calls.orders().delete_order(calls.request(v1::DeleteOrderRequest { id: id.0 }))).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,188 @@
+//! Products: what can be ordered. They are public.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object};
+use money::{Currency, Money};
+use proto::{
+    common::v1::{self as common, Access},
+    order::v1,
+};
+use runtime::Refusal;
+
+use super::{
+    Visit,
+    loader::{Loader, Source},
+    page::{self, DEFAULT_LIMIT, Page},
+    rules::Rules,
+    scalars::{DateTime, Decimal},
+};
+use crate::clients::{Calls, answer, required};
+
+pub(super) const RULES: Rules =
+    &[("product", Access::Public), ("products", Access::Public), ("upsertProduct", Access::Admin)];
+
+/// Something that can be ordered.
+pub(super) struct Product(Arc<v1::Product>);
+
+impl From<v1::Product> for Product {
+    fn from(product: v1::Product) -> Self {
+        Self(Arc::new(product))
+    }
+}
+
+/// Something that can be ordered.
+#[Object]
+impl Product {
+    /// Its id, chosen by the admin who made it, such as "prod-1".
+    async fn id(&self) -> ID {
+        ID(self.0.id.clone())
+    }
+
+    /// What it is called.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What one costs.
+    async fn unit_price(&self) -> Result<Decimal, Refusal> {
+        Decimal::amount(self.0.unit_price.as_ref())
+    }
+
+    /// The currency of its price (ISO 4217), such as "USD".
+    async fn currency(&self) -> Result<&str, Refusal> {
+        Ok(&required(self.0.unit_price.as_ref(), "a price")?.currency)
+    }
+
+    /// Whether it can be ordered and stands in the catalogue.
+    async fn active(&self) -> bool {
+        self.0.active
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> Result<DateTime, Refusal> {
+        DateTime::of(self.0.created_at)
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> Result<DateTime, Refusal> {
+        DateTime::of(self.0.updated_at)
+    }
+}
+
+/// The loaders of products.
+#[derive(Default)]
+pub(super) struct Loaders {
+    by_id: Loader<ById>,
+}
+
+impl Loaders {
+    pub(super) async fn clear(&self) {
+        self.by_id.clear().await;
+    }
+}
+
+struct ById;
+
+impl Source for ById {
+    type Key = String;
+    type Value = v1::Product;
+
+    async fn fetch(calls: &Calls, keys: &[String]) -> Result<Vec<(String, v1::Product)>, Refusal> {
+        let request = v1::BatchGetProductsRequest { ids: keys.to_vec() };
+        let found = answer(calls.orders().batch_get_products(calls.request(request))).await?;
+        Ok(found.products.into_iter().map(|product| (product.id.clone(), product)).collect())
+    }
+}
+
+/// The product with this id, if there is one; withdrawn ones too.
+pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<Product>, Refusal> {
+    Ok(visit.products.by_id.load(visit.calls(), id.to_owned()).await?.map(Product))
+}
+
+/// The fields of `Query` about products.
+#[derive(Default)]
+pub(super) struct ProductQuery;
+
+#[Object]
+impl ProductQuery {
+    /// One product, withdrawn ones included. Null when there is none.
+    async fn product(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The product's id.")] id: ID,
+    ) -> Option<Result<Product, Refusal>> {
+        by_id(Visit::of(context), &id).await.transpose()
+    }
+
+    /// The catalogue, the newest first.
+    async fn products(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
+        #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
+    ) -> Option<Result<Page<Product>, Refusal>> {
+        let request = v1::ListProductsRequest { page: Some(page::request(context, limit, after)) };
+        Some(list(Visit::of(context).calls(), request).await)
+    }
+
+    #[graphql(entity)]
+    async fn find_product_by_id(&self, context: &Context<'_>, id: ID) -> Option<Result<Product, Refusal>> {
+        by_id(Visit::of(context), &id).await.transpose()
+    }
+}
+
+async fn list(calls: &Calls, request: v1::ListProductsRequest) -> Result<Page<Product>, Refusal> {
+    let found = answer(calls.orders().list_products(calls.request(request))).await?;
+    Ok(Page::new(found.products, found.page))
+}
+
+/// A new product, or what a product is to be.
+#[derive(InputObject)]
+struct UpsertProductInput {
+    /// Its id, such as "prod-1"; a product that has it already is changed.
+    id: ID,
+    /// What it is called.
+    name: String,
+    /// What one costs.
+    unit_price: Decimal,
+    /// The currency of its price (ISO 4217), such as "USD".
+    currency: String,
+    /// Whether it can be ordered. Left as it is when absent; a new product can.
+    active: Option<bool>,
+}
+
+impl UpsertProductInput {
+    /// Only here does the gateway know the currency of a decimal that it was given; elsewhere the service does.
+    fn into_request(self) -> Result<v1::UpsertProductRequest, Refusal> {
+        let currency = Currency::from_code(&self.currency).ok_or_else(|| {
+            Refusal::bad_input("CURRENCY_UNKNOWN", "currency", "must be a code of ISO 4217")
+        })?;
+        let price = Money::parse(&self.unit_price.0, currency)
+            .map_err(|rule| Refusal::bad_input("DECIMAL_INVALID", "unitPrice", rule))?;
+        Ok(v1::UpsertProductRequest {
+            id: self.id.0,
+            name: self.name,
+            unit_price: Some(common::Money { minor_units: price.minor_units, currency: self.currency }),
+            active: self.active,
+        })
+    }
+}
+
+/// The fields of `Mutation` about products.
+#[derive(Default)]
+pub(super) struct ProductMutation;
+
+#[Object]
+impl ProductMutation {
+    /// Makes a product, or changes it. For admins.
+    async fn upsert_product(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The product.")] input: UpsertProductInput,
+    ) -> Result<Product, Refusal> {
+        let calls = Visit::of(context).calls();
+        let stored = answer(calls.orders().upsert_product(calls.request(input.into_request()?))).await?;
+        Ok(required(stored.product, "a product")?.into())
+    }
+}

@@ -1,0 +1,174 @@
+//! The scalars of the graph beside those of GraphQL itself: exact decimals and points in time.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{SecondsFormat, Utc};
+use money::{Currency, Money};
+use pbjson_types::Timestamp;
+use proto::common::v1;
+use runtime::Refusal;
+
+use crate::clients::required;
+
+/// The most digits of a number that are certain to survive its way through a 64-bit float (IEEE 754: 15.95).
+const EXACT_DIGITS: usize = 15;
+
+/// Why a value is no [`Decimal`]. It never repeats the value.
+pub(crate) const DECIMAL_RULE: &str =
+    "must be a decimal such as \"999.99\", without sign or exponent; more than 15 digits only as a string";
+
+/// An exact decimal number, such as an amount of money. Answers are strings ("999.99"). Inputs are strings, or numbers
+/// of up to 15 digits; longer ones would lose digits on their way and are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decimal(pub(crate) String);
+
+impl Decimal {
+    /// Reads the forms that an input may have. It knows no currency, so it judges the shape alone.
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        let text = match value {
+            Value::String(text) => return is_decimal(text).then(|| Self(text.clone())),
+            // Numbers arrive as integers or as floats; a float's shortest text is what the client wrote, if that had
+            // no more digits than a float can tell apart.
+            Value::Number(number) if number.is_f64() => number.as_f64()?.to_string(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        (digits <= EXACT_DIGITS && is_decimal(&text)).then_some(Self(text))
+    }
+
+    /// An amount that a service answered.
+    pub(super) fn amount(money: Option<&v1::Money>) -> Result<Self, Refusal> {
+        let money = required(money, "an amount")?;
+        let currency = required(Currency::from_code(&money.currency), "a currency")?;
+        Ok(Self(Money::new(money.minor_units, currency).to_string()))
+    }
+}
+
+/// Digits, with at most one point between them.
+fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(text),
+    }
+}
+
+/// An exact decimal number, such as an amount of money. Answers are strings ("999.99"). Inputs are strings, or numbers
+/// of up to 15 digits; longer ones would lose digits on their way and are refused.
+#[Scalar(name = "Decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Self::read(&value).ok_or_else(|| InputValueError::custom(DECIMAL_RULE))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// A point in time in UTC, as RFC 3339 writes it: "2026-11-20T15:22:34.123456Z".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DateTime(chrono::DateTime<Utc>);
+
+impl DateTime {
+    /// A time that a service answered.
+    pub(super) fn of(time: Option<Timestamp>) -> Result<Self, Refusal> {
+        required(time, "a time").and_then(Self::try_from)
+    }
+
+    /// A time that a service answered if there is one.
+    pub(super) fn maybe(time: Option<Timestamp>) -> Result<Option<Self>, Refusal> {
+        time.map(Self::try_from).transpose()
+    }
+
+    /// Reads a time as a client writes it.
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        let Value::String(text) = value else { return None };
+        Some(Self(chrono::DateTime::parse_from_rfc3339(text).ok()?.into()))
+    }
+}
+
+impl TryFrom<Timestamp> for DateTime {
+    type Error = Refusal;
+
+    fn try_from(time: Timestamp) -> Result<Self, Refusal> {
+        chrono::DateTime::try_from(time).map(Self).map_err(Refusal::internal)
+    }
+}
+
+/// A point in time in UTC, as RFC 3339 writes it: "2026-11-20T15:22:34.123456Z".
+#[Scalar(name = "DateTime", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Self::read(&value)
+            .ok_or_else(|| InputValueError::custom("must be a time such as \"2026-11-20T15:22:34Z\""))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::Number;
+
+    use super::*;
+
+    fn read(json: &str) -> Option<String> {
+        let value = Value::from_json(serde_json::from_str(json).unwrap()).unwrap();
+        Decimal::read(&value).map(|decimal| decimal.0)
+    }
+
+    #[test]
+    fn strings_are_taken_as_they_are_written() {
+        for text in
+            ["999.99", "0", "0.10", "007", "92233720368547758.07", "123456789012345678901234567890.12"]
+        {
+            assert_eq!(read(&format!("\"{text}\"")).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn numbers_of_up_to_fifteen_digits_are_taken_exactly() {
+        for text in ["999.99", "0.1", "10", "0", "1234567890123.45", "999999999999999", "0.30000000000001"] {
+            assert_eq!(read(text).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn what_would_lose_digits_or_is_no_decimal_is_refused() {
+        for json in [
+            "1234567890123456",
+            "12345678901234.567",
+            "1e300",
+            "1e-300",
+            "18446744073709551616",
+            "-1",
+            "-0.5",
+        ] {
+            assert_eq!(read(json), None, "{json}");
+        }
+        let texts = [
+            "", ".", "1.", ".5", "-1", "+1", "NaN", "Infinity", "1e3", "1,000", " 1", "1.2.3", "١", "0x10",
+            "1\0",
+        ];
+        for text in texts {
+            assert_eq!(Decimal::read(&Value::String(text.into())), None, "{text:?}");
+        }
+        for value in [Value::Null, Value::Boolean(true), Value::List(vec![Value::Number(Number::from(1))])] {
+            assert_eq!(Decimal::read(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_in_utc_and_read_with_any_offset() {
+        let read =
+            |text: &str| DateTime::read(&Value::String(text.into())).map(|time| time.to_value().to_string());
+        assert_eq!(read("2026-11-20T15:22:34.123456Z").unwrap(), "\"2026-11-20T15:22:34.123456Z\"");
+        assert_eq!(read("2026-11-20T16:22:34+01:00").unwrap(), "\"2026-11-20T15:22:34Z\"");
+        for text in ["", "yesterday", "2026-11-20", "2026-11-20T15:22:34", "1763652154"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The answer: its status, its media type, and errors that tell a client all that it may know and nothing else.
+
+use std::{any::Any, sync::Arc};
+
+use async_graphql::{ErrorExtensionValues, Response as Executed, ServerError, Value};
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use runtime::{Kind, Refusal};
+use serde::Serialize;
+
+use super::{REQUEST_ID, execute::Answer};
+
+/// The media types of GraphQL over HTTP. They differ in the status of a request that was refused: the older one cannot
+/// be told apart from any other JSON, so its answers are 200 wherever GraphQL itself was spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MediaType {
+    Json,
+    GraphqlResponse,
+}
+
+impl MediaType {
+    /// The one that the client asks for; JSON when it does not say.
+    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+        let asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut media_types =
+            asked.flat_map(|value| value.split(',')).map(|part| part.split(';').next().unwrap_or(part));
+        if media_types
+            .any(|media_type| media_type.trim().eq_ignore_ascii_case("application/graphql-response+json"))
+        {
+            Self::GraphqlResponse
+        } else {
+            Self::Json
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Json => "application/json; charset=utf-8",
+            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
+        })
+    }
+}
+
+/// A request of which nothing ran.
+pub(super) struct Refused {
+    /// The status whatever the media type; `None` where the refusal is GraphQL's own.
+    status: Option<StatusCode>,
+    errors: Vec<ServerError>,
+    /// The methods that would have been allowed.
+    allow: Option<&'static str>,
+}
+
+impl Refused {
+    /// Refused by HTTP's rules.
+    pub(super) fn by_http(status: StatusCode, refusal: Refusal) -> Self {
+        Self { status: Some(status), errors: vec![error(refusal)], allow: None }
+    }
+
+    /// Refused for a reason of ours: bad input as GraphQL refuses it, anything else by the status of its kind.
+    pub(super) fn by_kind(refusal: Refusal) -> Self {
+        let status = match refusal.kind {
+            Kind::BadInput | Kind::Forbidden => None,
+            kind => StatusCode::from_u16(kind.http()).ok(),
+        };
+        Self { status, errors: vec![error(refusal)], allow: None }
+    }
+
+    /// Refused by GraphQL's rules.
+    pub(super) fn by_graphql(errors: Vec<ServerError>) -> Self {
+        Self { status: None, errors, allow: None }
+    }
+
+    /// Names the methods that would have been allowed.
+    pub(super) fn with_allow(mut self, methods: &'static str) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+}
+
+/// The refusal as an error of GraphQL; it rides along and is read back in [`tell`].
+fn error(refusal: Refusal) -> ServerError {
+    ServerError {
+        source: Some(Arc::new(refusal.clone()) as Arc<dyn Any + Send + Sync>),
+        ..ServerError::new(refusal.message, None)
+    }
+}
+
+/// The JSON of an answer. A request that was refused has no `data`, not even null.
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+}
+
+/// Writes the answer to the request with this id.
+pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, request_id: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media_type.content_type());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static(REQUEST_ID), id);
+    }
+    let (status, body) = match outcome {
+        Ok(Executed { mut errors, data, .. }) => {
+            errors.iter_mut().for_each(|error| tell(error, request_id));
+            (StatusCode::OK, write(&Json { errors: &errors, data: Some(&data) }))
+        }
+        Err(Refused { status, mut errors, allow }) => {
+            errors.iter_mut().for_each(|error| tell(error, request_id));
+            let status = status.unwrap_or_else(|| status_by_graphql(media_type, &errors));
+            if let Some(methods) = allow {
+                headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+            }
+            if status == StatusCode::UNAUTHORIZED {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            (status, write(&Json { errors: &errors, data: None }))
+        }
+    };
+    match body {
+        Ok(body) => {
+            *response.status_mut() = status;
+            *response.body_mut() = body.into();
+        }
+        Err(error) => {
+            tracing::error!(%error, request_id, "an answer can't be written as JSON");
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+    }
+    response
+}
+
+fn write(json: &Json<'_>) -> serde_json::Result<Vec<u8>> {
+    let mut body = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut body, json)?;
+    Ok(body)
+}
+
+fn status_by_graphql(media_type: MediaType, errors: &[ServerError]) -> StatusCode {
+    if media_type == MediaType::Json {
+        return StatusCode::OK;
+    }
+    let refusal = errors.first().and_then(|error| error.source::<Refusal>());
+    refusal
+        .and_then(|refusal| StatusCode::from_u16(refusal.kind.http()).ok())
+        .unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// Fills in the extensions that the contract of errors promises. An error without a refusal comes from the GraphQL
+/// crate: it is about the client's own document.
+fn tell(error: &mut ServerError, request_id: &str) {
+    let mut extensions = ErrorExtensionValues::default();
+    match error.source::<Refusal>() {
+        Some(refusal) => tell_refusal(&mut extensions, refusal),
+        None => {
+            extensions.set("code", Kind::BadInput.code());
+            extensions.set("reason", "GRAPHQL_INVALID");
+        }
+    }
+    extensions.set("requestId", request_id);
+    error.extensions = Some(extensions);
+}
+
+fn tell_refusal(extensions: &mut ErrorExtensionValues, refusal: &Refusal) {
+    extensions.set("code", refusal.kind.code());
+    extensions.set("reason", refusal.reason.as_ref());
+    if !refusal.violations.is_empty() {
+        let violations = refusal.violations.iter().map(|violation| {
+            let members = [("field", &violation.field), ("message", &violation.message)];
+            Value::Object(members.map(|(name, text)| (async_graphql::Name::new(name), text.into())).into())
+        });
+        extensions.set("violations", Value::List(violations.collect()));
+    }
+    if let Some(delay) = refusal.retry_after {
+        // Whole seconds, rounded up: a client that comes back too early is refused again.
+        extensions.set("retryAfter", delay.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
+    }
+}
