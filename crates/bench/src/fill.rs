@@ -7,56 +7,27 @@ use proto::{common::v1::Money, order::v1::Order, payment::v1::Payment, user::v1:
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::dataset::Dataset;
+use crate::{dataset::Dataset, up::Up};
 
-/// Where the databases are.
-pub(crate) struct Databases {
-    user: String,
-    /// The order service's.
-    pub(crate) order: String,
-    payment: String,
-}
-
-impl Databases {
-    /// Those that the environment names.
-    ///
-    /// # Errors
-    /// When one is not named, with the command under which they are.
-    pub(crate) fn of_environment() -> Result<Self> {
-        let url = |name: &str| {
-            std::env::var(name).with_context(|| {
-                format!("{name} is not set; `make bench` runs this under `portico with`, which sets it")
-            })
-        };
-        Ok(Self {
-            user: url("USER_DATABASE_URL")?,
-            order: url("ORDER_DATABASE_URL")?,
-            payment: url("PAYMENT_DATABASE_URL")?,
-        })
-    }
-
-    /// Writes `data`, and for each user a session whose refresh token has the bytes `refresh`. The databases must be
-    /// migrated and hold no user yet.
-    ///
-    /// # Errors
-    /// When they can't be reached, or hold data.
-    pub(crate) async fn fill(&self, data: &Dataset, refresh: &[[u8; 32]]) -> Result<()> {
-        let mut users = PgConnection::connect(&self.user).await?;
-        insert_users(&mut users, &data.users)
-            .await
-            .context("the user database must be migrated and empty")?;
-        insert_sessions(&mut users, &data.users, refresh).await?;
-        finish(users).await?;
-        let mut orders = PgConnection::connect(&self.order).await?;
-        insert_products(&mut orders, data).await?;
-        let all: Vec<_> = data.orders.iter().flatten().collect();
-        insert_orders(&mut orders, &all).await?;
-        insert_items(&mut orders, &all).await?;
-        finish(orders).await?;
-        let mut payments = PgConnection::connect(&self.payment).await?;
-        insert_payments(&mut payments, &data.payments.values().collect::<Vec<_>>()).await?;
-        finish(payments).await
-    }
+/// Writes `data`, and for each user a session whose refresh token has the bytes `refresh`. The databases are migrated
+/// and hold none of it yet.
+///
+/// # Errors
+/// When they can't be reached, or hold it already.
+pub(crate) async fn fill(up: &Up, data: &Dataset, refresh: &[[u8; 32]]) -> Result<()> {
+    let mut users = PgConnection::connect(up.database("user")?).await?;
+    insert_users(&mut users, &data.users).await?;
+    insert_sessions(&mut users, &data.users, refresh).await?;
+    finish(users).await?;
+    let mut orders = PgConnection::connect(up.database("order")?).await?;
+    insert_products(&mut orders, data).await?;
+    let all: Vec<_> = data.orders.iter().flatten().collect();
+    insert_orders(&mut orders, &all).await?;
+    insert_items(&mut orders, &all).await?;
+    finish(orders).await?;
+    let mut payments = PgConnection::connect(up.database("payment")?).await?;
+    insert_payments(&mut payments, &data.payments.values().collect::<Vec<_>>()).await?;
+    finish(payments).await
 }
 
 /// So that the first queries are planned as all later ones.

@@ -16,7 +16,9 @@ use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use tokio::task::JoinSet;
 
-use crate::{client::Client, progress};
+use portico::progress::Progress;
+
+use crate::client::Client;
 
 /// The arguments of `load`.
 #[derive(Args, Debug)]
@@ -53,7 +55,7 @@ impl Load {
     /// When nobody answers, or any answer is wrong.
     pub(crate) async fn run(self) -> Result<()> {
         let body = Bytes::from(serde_json::json!({ "query": self.query }).to_string());
-        let step = progress::step(&format!(
+        let step = Progress::on_stderr().step(&format!(
             "{} requests to {} over {} connections",
             self.requests, self.url, self.concurrency
         ));

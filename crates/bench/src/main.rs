@@ -4,12 +4,12 @@
 //! |---|---|
 //! | [`run`] | the plan: what is measured, in which order |
 //! | [`dataset`], [`fill`] | the data, and how it comes into the databases |
-//! | [`system`], [`processes`] | what is started, looked at and stopped |
+//! | [`up`], [`system`], [`processes`] | what is started, looked at and stopped |
 //! | [`handler`], [`memory`], [`embedded`] | what the system is measured beside; each is a process of its own |
 //! | [`answer`], [`checks`], [`tokens`] | what must be answered to whom |
 //! | [`wrk`], [`pgbench`], [`programs`] | the tools that make the load |
 //! | [`rounds`] | what is made of the numbers |
-//! | [`report`], [`plot`], [`machine`], [`progress`] | what is told |
+//! | [`report`], [`plot`], [`machine`] | what is told |
 //! | [`load`], [`client`] | a bounded load on a Portico that runs |
 
 mod answer;
@@ -26,12 +26,12 @@ mod pgbench;
 mod plot;
 mod processes;
 mod programs;
-mod progress;
 mod report;
 mod rounds;
 mod run;
 mod system;
 mod tokens;
+mod up;
 mod wrk;
 
 use std::process::ExitCode;
@@ -80,12 +80,22 @@ fn main() -> ExitCode {
 
 fn to_the_end(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(Box::pin(work)));
+    let outcome = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(Box::pin(unless_stopped(work))));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What was started is asked to stop when `work` is dropped, so a signal must not end this process first.
+async fn unless_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::select! {
+        outcome = work => outcome,
+        () = lifecycle::stop_signal() => anyhow::bail!("stopped by a signal"),
     }
 }

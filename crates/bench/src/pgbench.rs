@@ -3,15 +3,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use tokio::process::Command;
 
 use crate::{
-    programs,
+    programs::Tool,
     wrk::{CONNECTIONS, Measured},
 };
 
@@ -20,7 +18,7 @@ const SCRIPT: &str = include_str!("../pgbench/create_order.sql");
 
 /// pgbench, ready to run.
 pub(crate) struct Pgbench {
-    program: PathBuf,
+    tool: Tool,
     script: PathBuf,
     url: String,
     /// The payload of an event as the order service writes it, for rows of the same size.
@@ -28,16 +26,14 @@ pub(crate) struct Pgbench {
 }
 
 impl Pgbench {
-    /// Finds it: `PGBENCH` in the environment, else beside Postgres, else in PATH. Its script is written to `folder`;
-    /// `url` is that of the order service's database.
+    /// Finds it. Its script is written to `folder`; `url` is that of the order service's database.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(folder: &Path, url: &str, event: String) -> Result<Self> {
-        let program = programs::find("PGBENCH", "pgbench", &programs::postgres_folders())?;
+    pub(crate) async fn find(folder: &Path, url: &str, event: String) -> Result<Self> {
         let script = folder.join("create_order.sql");
         std::fs::write(&script, SCRIPT)?;
-        Ok(Self { program, script, url: url.to_owned(), event })
+        Ok(Self { tool: Tool::pgbench().await?, script, url: url.to_owned(), event })
     }
 
     /// Inserts for some seconds.
@@ -45,15 +41,15 @@ impl Pgbench {
     /// # Errors
     /// When it does not run, or any transaction fails.
     pub(crate) async fn run(&self, seconds: u64) -> Result<Measured> {
-        let output = Command::new(&self.program)
+        let output = self
+            .tool
+            .command()
             .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", &format!("--client={CONNECTIONS}")])
             .arg(format!("--time={seconds}"))
             .arg(format!("--define=event={}", self.event))
             .arg("--file")
             .arg(&self.script)
             .arg(&self.url)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
             .output()
             .await
             .context("pgbench does not start")?;

@@ -33,13 +33,11 @@ pub(crate) struct Spec {
     pub(crate) program: &'static str,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
-    /// What it finds in its environment beside ours.
-    pub(crate) environment: Vec<(&'static str, String)>,
-    /// What answers 200 once it is ready.
-    pub(crate) ready: String,
+    /// What it finds in its environment beside ours, of which the databases are left out.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
-/// A process that runs. It is killed when this is dropped.
+/// A process that runs. Dropped without [`Process::stop`], it is asked to stop and not waited for.
 pub(crate) struct Process {
     /// Its name.
     pub(crate) name: &'static str,
@@ -48,41 +46,58 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it, with its log in `folder`, and waits until it is ready.
+    /// Starts it, with its log in `folder`.
     ///
     /// # Errors
-    /// When it can't be started, ends, or is not ready in time, with the end of its log.
-    pub(crate) async fn start(spec: Spec, folder: &Path) -> Result<Self> {
+    /// When it can't be started.
+    pub(crate) fn start(spec: Spec, folder: &Path) -> Result<Self> {
         let program = beside_this_program(spec.program)?;
         let log = folder.join(format!("{}.log", spec.name));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let child = Command::new(&program)
-            .args(spec.arguments)
-            .envs(spec.environment)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let mut process = Self { name: spec.name, child, log };
-        process.wait_until_ready(&spec.ready).await?;
+        let mut command = Command::new(&program);
+        for variable in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
+            command.env_remove(variable);
+        }
+        command.args(spec.arguments).envs(spec.environment);
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { name: spec.name, child, log })
+    }
+
+    /// Starts it and waits until `url` answers 200.
+    ///
+    /// # Errors
+    /// When it can't be started, ends, or is not ready in time, with the end of its log.
+    pub(crate) async fn start_and_wait(spec: Spec, folder: &Path, url: &str) -> Result<Self> {
+        let mut process = Self::start(spec, folder)?;
+        process.wait_until_ready(url).await?;
         Ok(process)
     }
 
-    async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
+    /// Waits until `url` answers 200.
+    ///
+    /// # Errors
+    /// When it ends or is not ready in time, with the end of its log.
+    pub(crate) async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
         let until = Instant::now() + START;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended at its start ({status}):\n{}", self.name, self.end_of_log());
-            }
-            if is_ready(url).await {
-                return Ok(());
-            }
+        while !is_ready(url).await {
+            self.must_run()?;
             if Instant::now() > until {
                 bail!("{} is not ready after {} s:\n{}", self.name, START.as_secs(), self.end_of_log());
             }
             sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Sees that it has not ended.
+    ///
+    /// # Errors
+    /// When it has, with the end of its log.
+    pub(crate) fn must_run(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended by itself ({status}):\n{}", self.name, self.end_of_log()),
         }
     }
 
@@ -102,21 +117,30 @@ impl Process {
     /// # Errors
     /// When it had ended before, with the end of its log, or does not stop in time.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
-            bail!("{} ended by itself ({status}):\n{}", self.name, self.end_of_log());
-        }
-        if let Some(pid) = self.child.id() {
-            kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM)?;
-        }
+        self.must_run()?;
+        self.ask_to_stop();
         let stopped = timeout(STOP, self.child.wait()).await;
         stopped.with_context(|| format!("{} does not stop", self.name))??;
         Ok(())
+    }
+
+    /// Until it is waited for, its id belongs to no other process; one that has ended hears nothing, which is as good.
+    fn ask_to_stop(&self) {
+        if let Some(pid) = self.child.id() {
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+        }
     }
 
     fn end_of_log(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.ask_to_stop();
     }
 }
 
@@ -128,7 +152,11 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn beside_this_program(name: &str) -> Result<PathBuf> {
+/// The program `name` in the folder of this one.
+///
+/// # Errors
+/// When it was not built.
+pub(crate) fn beside_this_program(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name(name);
     if !program.is_file() {
         bail!("{} is not there; `make bench` builds all that is measured", program.display());

@@ -15,7 +15,7 @@ use crate::{
     plot,
     rounds::{Rounds, median},
     run::{CREATE, PGBENCH, Results},
-    system::{EMBEDDED, HANDLER, SEPARATE},
+    system::{EMBEDDED, GATEWAY, HANDLER},
     wrk::CONNECTIONS,
 };
 
@@ -72,19 +72,15 @@ fn targets(results: &Results) -> Vec<Target> {
     };
     let (postgres, memory, writes) = (&results.postgres, &results.memory, &results.writes);
     let mut targets = vec![
-        ratio("gateway / handler, Postgres behind", OF_HANDLER, postgres.ratio(SEPARATE, HANDLER)),
-        ratio("gateway / handler, from memory", OF_HANDLER, memory.ratio(SEPARATE, HANDLER)),
-        ratio(
-            "one process / separate ones, Postgres behind",
-            OF_SEPARATE,
-            postgres.ratio(EMBEDDED, SEPARATE),
-        ),
-        ratio("one process / separate ones, from memory", OF_SEPARATE, memory.ratio(EMBEDDED, SEPARATE)),
+        ratio("gateway / handler, Postgres behind", OF_HANDLER, postgres.ratio(GATEWAY, HANDLER)),
+        ratio("gateway / handler, from memory", OF_HANDLER, memory.ratio(GATEWAY, HANDLER)),
+        ratio("one process / separate ones, Postgres behind", OF_SEPARATE, postgres.ratio(EMBEDDED, GATEWAY)),
+        ratio("one process / separate ones, from memory", OF_SEPARATE, memory.ratio(EMBEDDED, GATEWAY)),
         ratio("createOrder / pgbench", OF_PGBENCH, writes.ratio(CREATE, PGBENCH)),
     ];
     targets.extend(results.idle.iter().map(|&(name, bytes)| Target {
         what: format!("memory of the idle {name}"),
-        wanted: Wanted::AtMostMegabytes(if name == SEPARATE { GATEWAY_HOLDS } else { SERVICE_HOLDS }),
+        wanted: Wanted::AtMostMegabytes(if name == GATEWAY { GATEWAY_HOLDS } else { SERVICE_HOLDS }),
         measured: megabytes(bytes),
     }));
     targets

@@ -18,6 +18,11 @@ impl Rounds {
         Self { names, measured }
     }
 
+    /// The names of the ways, by their place.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().copied()
+    }
+
     /// The places of the ways in the order in which this round measures them: each other round runs backwards, so that
     /// none is always the one behind the same other.
     pub(crate) fn order(&self, round: usize) -> Vec<usize> {

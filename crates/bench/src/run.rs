@@ -1,27 +1,34 @@
 //! The plan of a run: what is measured, in which order, and what must hold for it to count.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Args;
-use uuid::Uuid;
+use portico::{
+    environment::Environment,
+    progress::{Progress, Step},
+};
 
 use crate::{
     checks::{Answers, CREATE_ORDER, CREATED, Rows, create_one},
     dataset::{Dataset, QUERY},
-    fill::Databases,
+    fill::fill,
     machine::Machine,
     pgbench::Pgbench,
     processes::Process,
-    progress, report,
+    report,
     rounds::Rounds,
-    system::{Backing, System, Way},
+    system::{Backing, EMBEDDED, GATEWAY, System, Way, start_embedded_in_memory},
     tokens::{Tokens, refresh_tokens},
-    wrk::{Load, Wrk},
+    up::{Kind, Up},
+    wrk::{Load, Measured, Wrk},
 };
 
-/// The arguments of a run. The databases are those that the environment names; they must be migrated and empty.
+/// The arguments of a run.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// Short rounds, and nothing is written: to see that it works, not how fast it is
@@ -67,15 +74,14 @@ pub(crate) const CREATE: &str = "createOrder";
 pub(crate) const PGBENCH: &str = "pgbench";
 
 /// How long nothing is asked before memory is read.
-const QUIET: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// A folder for logs, tokens and answers of this run. It goes with it, unless the run fails.
-struct Folder(PathBuf);
+const QUIET: Duration = Duration::from_secs(5);
 
 /// What all parts of a run use.
 struct Bench {
     plan: Plan,
+    /// For logs, data, tokens and answers. It goes with the run, unless that fails.
     folder: PathBuf,
+    progress: Progress,
     data: Dataset,
     answers: Answers,
     wrk: Wrk,
@@ -87,10 +93,12 @@ impl Run {
     /// # Errors
     /// When something does not start, or an answer is wrong: the run is void then, and nothing is written.
     pub(crate) async fn run(self) -> Result<()> {
-        let folder = Folder::new()?;
-        let measured = self.measure(&folder.0).await;
-        let results = measured.with_context(|| format!("the logs are in {}", folder.0.display()))?;
-        std::fs::remove_dir_all(&folder.0)?;
+        let cache = Environment::of_this_process().cache_folder()?;
+        let folder = cache.join(format!("bench-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let measured = self.measure(&folder).await;
+        let results = measured.with_context(|| format!("the logs are in {}", folder.display()))?;
+        fs::remove_dir_all(&folder)?;
         report::print(&results)?;
         if !self.quick {
             report::write(&results, Path::new("docs"))?;
@@ -99,113 +107,135 @@ impl Run {
     }
 
     async fn measure(&self, folder: &Path) -> Result<Results> {
-        let databases = Databases::of_environment()?;
         let data = Dataset::new();
         let bench = Bench {
             plan: if self.quick { QUICK } else { FULL },
             folder: folder.to_owned(),
+            progress: Progress::on_stderr(),
             answers: Answers::of(&data, folder)?,
-            wrk: Wrk::find(folder)?,
+            wrk: Wrk::find(folder).await?,
             data,
         };
-        let machine = Machine::look(&databases.order).await?;
-        let on_postgres = bench.on_postgres(&databases).await?;
-        let memory = bench.in_memory().await?;
-        let OnPostgres { queries, writes, idle, after } = on_postgres;
-        Ok(Results { plan: bench.plan, machine, postgres: queries, memory, writes, idle, after })
+        let refresh = refresh_tokens();
+        let mut tokens = Tokens::of_graph(&refresh, folder);
+        let (machine, postgres, idle, after) = bench.queries_on_postgres(&refresh, &mut tokens).await?;
+        let writes = bench.writes(&mut tokens).await?;
+        let memory = bench.queries_in_memory().await?;
+        Ok(Results { plan: bench.plan, machine, postgres, memory, writes, idle, after })
     }
 }
 
-struct OnPostgres {
-    queries: Rounds,
-    writes: Rounds,
-    idle: Vec<(&'static str, u64)>,
-    after: Vec<(&'static str, u64)>,
-}
+/// The name and the resident set of each process.
+type Held = Vec<(&'static str, u64)>;
 
 impl Bench {
-    async fn on_postgres(&self, databases: &Databases) -> Result<OnPostgres> {
-        let refresh = refresh_tokens();
-        let step = progress::step("Migrating and filling the databases");
-        migrate().await?;
-        databases.fill(&self.data, &refresh).await?;
+    async fn queries_on_postgres(
+        &self,
+        refresh: &[[u8; 32]],
+        tokens: &mut Tokens,
+    ) -> Result<(Machine, Rounds, Held, Held)> {
+        let up = self.up(Kind::Embedded).await?;
+        let machine = Machine::look(up.database("order")?).await?;
+        let step = self.progress.step("Filling the databases");
+        fill(&up, &self.data, refresh).await?;
         step.done("");
-        let mut secret = Uuid::now_v7().as_bytes().to_vec();
-        secret.extend(Uuid::now_v7().as_bytes());
-        let mut system = self.start(Backing::Postgres { secret: STANDARD.encode(secret) }).await?;
-        let idle = self.idle(&system.separate).await?;
-        let mut tokens = Tokens::of_graph(system.gateway.clone(), &refresh, &self.folder);
-        let queries = self.queries(&mut system, &mut tokens, "with Postgres behind").await?;
-        let writes = self.writes(&system.gateway, &mut tokens, databases).await?;
-        let after = memory_of(&system.separate)?;
-        system.stop().await?;
-        Ok(OnPostgres { queries, writes, idle, after })
+        let system = self.start(&Backing::Postgres(up.variables.clone())).await?;
+        let idle = self.idle(&system.processes).await?;
+        let (handler, beside) = system.start_handler(&self.folder).await?;
+        let ways = [
+            Way { name: GATEWAY, url: system.graph.clone() },
+            beside,
+            Way { name: EMBEDDED, url: up.graph.clone() },
+        ];
+        let rounds = self.queries(&ways, tokens, "with Postgres behind").await?;
+        let after = held(&system.processes)?;
+        handler.stop().await?;
+        self.stop(system, Some(up)).await?;
+        Ok((machine, rounds, idle, after))
     }
 
-    async fn in_memory(&self) -> Result<Rounds> {
+    async fn queries_in_memory(&self) -> Result<Rounds> {
         let (mut tokens, key) = Tokens::of_new_key(&self.folder)?;
-        let mut system = self.start(Backing::Memory(key)).await?;
-        let queries = self.queries(&mut system, &mut tokens, "with services that answer from memory").await?;
-        system.stop().await?;
-        Ok(queries)
+        let system = self.start(&Backing::Memory(key.clone())).await?;
+        let (handler, beside) = system.start_handler(&self.folder).await?;
+        let (embedded, in_one) = start_embedded_in_memory(&key, &self.folder).await?;
+        let ways = [Way { name: GATEWAY, url: system.graph.clone() }, beside, in_one];
+        let rounds = self.queries(&ways, &mut tokens, "with services that answer from memory").await?;
+        embedded.stop().await?;
+        handler.stop().await?;
+        self.stop(system, None).await?;
+        Ok(rounds)
     }
 
-    async fn start(&self, backing: Backing) -> Result<System> {
-        let step = progress::step("Starting the services and the gateway");
+    async fn up(&self, kind: Kind) -> Result<Up> {
+        let step = self.progress.step(match kind {
+            Kind::Embedded => "Starting Postgres, and the system in one process",
+            Kind::Backends => "Starting Postgres",
+        });
+        let up = Up::start(kind, &self.folder).await?;
+        step.done("ready");
+        Ok(up)
+    }
+
+    async fn start(&self, backing: &Backing) -> Result<System> {
+        let step = self.progress.step("Starting the services and the gateway, a process each");
         let system = System::start(backing, &self.folder).await?;
         step.done("ready");
         Ok(system)
     }
 
-    async fn idle(&self, processes: &[Process]) -> Result<Vec<(&'static str, u64)>> {
-        let step = progress::step("Letting them idle, to see how much memory they hold");
+    async fn stop(&self, system: System, up: Option<Up>) -> Result<()> {
+        let step = self.progress.step("Stopping them");
+        system.stop().await?;
+        if let Some(up) = up {
+            up.stop().await?;
+        }
+        step.done("");
+        Ok(())
+    }
+
+    async fn idle(&self, processes: &[Process]) -> Result<Held> {
+        let step = self.progress.step("Letting them idle, to see how much memory they hold");
         tokio::time::sleep(QUIET).await;
-        let idle = memory_of(processes)?;
+        let idle = held(processes)?;
         step.done("");
         Ok(idle)
     }
 
-    /// Measures the query over all three ways, and checks every user's answer on each before and after.
-    async fn queries(&self, system: &mut System, tokens: &mut Tokens, behind: &str) -> Result<Rounds> {
-        let step = progress::step("Starting the handler and the embedded system");
-        let ways = system.start_beside(&self.folder).await?;
-        step.done("ready");
-        self.check(&ways, tokens).await?;
-        let load = |tokens: &Path| Load {
-            body: QUERY.to_owned(),
-            tokens: tokens.to_owned(),
-            answers: self.answers.file.clone(),
-            ends_only: false,
-        };
+    /// Measures the query over all `ways`, and checks every user's answer on each before and after.
+    async fn queries(&self, ways: &[Way], tokens: &mut Tokens, behind: &str) -> Result<Rounds> {
+        self.check(ways, tokens).await?;
         let mut rounds = Rounds::of(ways.iter().map(|way| way.name).collect());
         for round in 0..=self.plan.rounds {
-            let load = load(tokens.young().await?.1);
+            let load = Load {
+                body: QUERY.to_owned(),
+                tokens: tokens.young(&ways[0].url).await?.1.to_owned(),
+                answers: self.answers.file.clone(),
+                ends_only: false,
+            };
             let (step, seconds) = self.round(round, &format!("The query {behind}"));
+            let mut measured = Vec::new();
             for place in rounds.order(round) {
-                let measured = self.wrk.run(&ways[place].url, &load, seconds).await?;
-                step.add(&format!("{} {:.0}/s", ways[place].name, measured.rate));
-                if round > 0 {
-                    rounds.add(place, measured);
-                }
+                measured.push((place, self.wrk.run(&ways[place].url, &load, seconds).await?));
             }
-            step.done("");
+            end_of_round(round, step, measured, &mut rounds);
         }
-        self.check(&ways, tokens).await?;
-        system.stop_beside().await?;
+        self.check(ways, tokens).await?;
         Ok(rounds)
     }
 
     /// Round 0 warms up and does not count.
-    fn round(&self, round: usize, what: &str) -> (progress::Step, u64) {
-        match round {
-            0 => (progress::step(&format!("{what}, warming up:")), self.plan.warm_up),
-            n => (progress::step(&format!("{what}, round {n} of {}:", self.plan.rounds)), self.plan.seconds),
-        }
+    fn round(&self, round: usize, what: &str) -> (Step, u64) {
+        let (what, seconds) = match round {
+            0 => (format!("{what}, warming up"), self.plan.warm_up),
+            n => (format!("{what}, round {n} of {}", self.plan.rounds), self.plan.seconds),
+        };
+        (self.progress.step(&what), seconds)
     }
 
     async fn check(&self, ways: &[Way], tokens: &mut Tokens) -> Result<()> {
-        let (tokens, _) = tokens.young().await?;
-        let step = progress::step("Checking every user's answer on each way");
+        let (tokens, _) = tokens.young(&ways[0].url).await?;
+        let step = self.progress.step("Checking every user's answer on each way");
         for way in ways {
             self.answers.check(way, tokens).await?;
         }
@@ -213,63 +243,61 @@ impl Bench {
         Ok(())
     }
 
-    /// Measures createOrder beside pgbench; in the end every order must stand there with its lines and its event.
-    async fn writes(&self, url: &str, tokens: &mut Tokens, databases: &Databases) -> Result<Rounds> {
-        let database = &databases.order;
-        let event = create_one(url, &tokens.young().await?.0[0], database).await?;
-        let pgbench = Pgbench::find(&self.folder, database, event)?;
+    /// Measures createOrder beside pgbench, on the Postgres of before and with nobody else at work on it. In the end
+    /// every order must stand there with its lines and its event.
+    async fn writes(&self, tokens: &mut Tokens) -> Result<Rounds> {
+        let up = self.up(Kind::Backends).await?;
+        let database = up.database("order")?.to_owned();
+        let system = self.start(&Backing::Postgres(up.variables.clone())).await?;
+        let event = create_one(&system.graph, &tokens.young(&system.graph).await?.0[0], &database).await?;
+        let pgbench = Pgbench::find(&self.folder, &database, event).await?;
+        let before = Rows::of(&database).await?;
+        let (rounds, confirmed) = self.write_rounds(&system.graph, tokens, &pgbench).await?;
+        create_one(&system.graph, &tokens.young(&system.graph).await?.0[0], &database).await?;
+        Rows::of(&database).await?.hold(before, confirmed)?;
+        self.stop(system, Some(up)).await?;
+        Ok(rounds)
+    }
+
+    /// The rounds, and how many orders were confirmed in all.
+    async fn write_rounds(&self, url: &str, tokens: &mut Tokens, pgbench: &Pgbench) -> Result<(Rounds, u64)> {
         let answers = self.folder.join("created");
-        std::fs::write(&answers, CREATED.join("\n"))?;
-        let mut rounds = Rounds::of(vec![CREATE, PGBENCH]);
-        let (before, mut confirmed) = (Rows::of(database).await?, 0);
+        fs::write(&answers, CREATED.join("\n"))?;
+        let (mut rounds, mut confirmed) = (Rounds::of(vec![CREATE, PGBENCH]), 0);
         for round in 0..=self.plan.rounds {
             let load = Load {
                 body: CREATE_ORDER.to_owned(),
-                tokens: tokens.young().await?.1.to_owned(),
+                tokens: tokens.young(url).await?.1.to_owned(),
                 answers: answers.clone(),
                 ends_only: true,
             };
             let (step, seconds) = self.round(round, "Placing orders");
+            let mut measured = Vec::new();
             for place in rounds.order(round) {
-                let measured = match place {
+                let one = match place {
                     0 => self.wrk.run(url, &load, seconds).await?,
                     _ => pgbench.run(seconds).await?,
                 };
-                confirmed += measured.answers;
-                step.add(&format!("{} {:.0}/s", [CREATE, PGBENCH][place], measured.rate));
-                if round > 0 {
-                    rounds.add(place, measured);
-                }
+                confirmed += one.answers;
+                measured.push((place, one));
             }
-            step.done("");
+            end_of_round(round, step, measured, &mut rounds);
         }
-        create_one(url, &tokens.young().await?.0[0], database).await?;
-        Rows::of(database).await?.hold(before, confirmed)?;
-        Ok(rounds)
+        Ok((rounds, confirmed))
     }
 }
 
-impl Folder {
-    fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("portico-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
+/// Tells what the round measured and, unless it was the one that warms up, adds it to the others.
+fn end_of_round(round: usize, step: Step, mut measured: Vec<(usize, Measured)>, rounds: &mut Rounds) {
+    measured.sort_by_key(|(place, _)| *place);
+    let told =
+        measured.iter().zip(rounds.names()).map(|((_, one), name)| format!("{name} {:.0}/s", one.rate));
+    step.done(&told.collect::<Vec<_>>().join(", "));
+    if round > 0 {
+        measured.into_iter().for_each(|(place, one)| rounds.add(place, one));
     }
 }
 
-fn memory_of(processes: &[Process]) -> Result<Vec<(&'static str, u64)>> {
+fn held(processes: &[Process]) -> Result<Held> {
     processes.iter().map(|process| Ok((process.name, process.memory()?))).collect()
-}
-
-/// By the command that everybody uses for it.
-async fn migrate() -> Result<()> {
-    let program = std::env::current_exe()?.with_file_name("portico");
-    let output = tokio::process::Command::new(&program).args(["migrate", "up"]).output().await;
-    let output = output.with_context(|| format!("cannot run {}", program.display()))?;
-    anyhow::ensure!(
-        output.status.success(),
-        "the migrations fail:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

@@ -1,5 +1,5 @@
-//! What is started for a measurement: the services on Postgres or from memory, and the three ways to them: the gateway
-//! and the handler in processes of their own, and the gateway with the services in one process.
+//! The system with a process for each of its parts, on Postgres or with services that answer from memory; the handler
+//! before the same services; and the gateway with the services from memory in one process.
 
 use std::path::Path;
 
@@ -10,30 +10,25 @@ use crate::{
     processes::{Process, Spec, free_port},
 };
 
-/// Where the services keep their data.
+/// Where the services have their data.
 pub(crate) enum Backing {
-    /// In the databases that the environment names; the secret is the user service's.
-    Postgres {
-        /// `USER_SECRET_KEY`.
-        secret: String,
-    },
+    /// In Postgres; these are the variables that say where.
+    Postgres(Vec<(String, String)>),
     /// In memory; the key is the one whose tokens are accepted.
     Memory(Key),
 }
 
-/// The processes that run.
+/// The gateway and the services.
 pub(crate) struct System {
-    /// The gateway and the three services.
-    pub(crate) separate: Vec<Process>,
-    /// The handler and the one process with all in it; started when they are measured.
-    beside: Vec<Process>,
-    /// The graph at the gateway.
-    pub(crate) gateway: String,
-    urls: Vec<(&'static str, String)>,
-    backing: Backing,
+    /// The gateway first.
+    pub(crate) processes: Vec<Process>,
+    /// Where the graph is.
+    pub(crate) graph: String,
+    /// Where the services are.
+    urls: Vec<(String, String)>,
 }
 
-/// A way to the same answers.
+/// A way to the answers.
 pub(crate) struct Way {
     /// Its name in tables and plots.
     pub(crate) name: &'static str,
@@ -41,115 +36,74 @@ pub(crate) struct Way {
     pub(crate) url: String,
 }
 
-/// The gateway's process and those of the services.
-pub(crate) const SEPARATE: &str = "gateway";
-/// The handler, before the same services.
+/// The gateway before services in processes of their own.
+pub(crate) const GATEWAY: &str = "gateway";
+/// The handler before the same.
 pub(crate) const HANDLER: &str = "handler";
 /// All in one process.
 pub(crate) const EMBEDDED: &str = "embedded";
 
 impl System {
-    /// Starts the services and the gateway, with their logs in `folder`.
+    /// Starts it, with the logs in `folder`.
     ///
     /// # Errors
-    /// When one of them does not start.
-    pub(crate) async fn start(backing: Backing, folder: &Path) -> Result<Self> {
-        let mut urls = Vec::new();
-        let mut separate = Vec::new();
+    /// When a part does not start.
+    pub(crate) async fn start(backing: &Backing, folder: &Path) -> Result<Self> {
+        let (mut urls, mut processes) = (Vec::new(), Vec::new());
         for service in ["user", "order", "payment"] {
             let (port, admin) = (free_port()?, free_port()?);
-            urls.push((grpc_variable(service), format!("http://127.0.0.1:{port}")));
-            let spec = service_spec(service, &backing, port, admin, &urls);
-            separate.push(Process::start(spec, folder).await?);
+            urls.push((variable(service, "GRPC_URL"), format!("http://127.0.0.1:{port}")));
+            let spec = service_spec(service, backing, port, admin, &urls);
+            processes.push(Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
         }
         let (port, admin) = (free_port()?, free_port()?);
         let mut environment = urls.clone();
-        environment.extend(gateway_settings(port, admin));
-        let spec = Spec {
-            name: SEPARATE,
-            program: "gateway",
-            arguments: vec![],
-            environment,
-            ready: ready_at(admin),
-        };
-        separate.insert(0, Process::start(spec, folder).await?);
-        Ok(Self {
-            separate,
-            beside: vec![],
-            gateway: format!("http://127.0.0.1:{port}/graphql"),
-            urls,
-            backing,
-        })
+        environment.extend(listen_variables(GATEWAY, port, admin));
+        let spec = Spec { name: GATEWAY, program: "gateway", arguments: vec![], environment };
+        processes.insert(0, Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
+        Ok(Self { processes, graph: format!("http://127.0.0.1:{port}/graphql"), urls })
     }
 
-    /// Starts what the gateway is measured beside, and gives all three ways.
+    /// Starts the handler before the services of this system.
     ///
     /// # Errors
-    /// When one of them does not start.
-    pub(crate) async fn start_beside(&mut self, folder: &Path) -> Result<Vec<Way>> {
+    /// When it does not start.
+    pub(crate) async fn start_handler(&self, folder: &Path) -> Result<(Process, Way)> {
         let port = free_port()?;
-        let handler = Spec {
+        let spec = Spec {
             name: HANDLER,
             program: "bench",
             arguments: vec!["handler".into(), "--listen".into(), format!("127.0.0.1:{port}")],
             environment: self.urls.clone(),
-            ready: ready_at(port),
         };
-        self.beside.push(Process::start(handler, folder).await?);
-        let (embedded, admin) = (free_port()?, free_port()?);
-        self.beside.push(Process::start(self.embedded_spec(embedded, admin, folder), folder).await?);
-        Ok(vec![
-            Way { name: SEPARATE, url: self.gateway.clone() },
-            Way { name: HANDLER, url: format!("http://127.0.0.1:{port}/graphql") },
-            Way { name: EMBEDDED, url: format!("http://127.0.0.1:{embedded}/graphql") },
-        ])
+        let process = Process::start_and_wait(spec, folder, &ready_at(port)).await?;
+        Ok((process, Way { name: HANDLER, url: format!("http://127.0.0.1:{port}/graphql") }))
     }
 
-    fn embedded_spec(&self, port: u16, admin: u16, folder: &Path) -> Spec {
-        let mut environment = gateway_settings(port, admin).to_vec();
-        let (program, arguments) = match &self.backing {
-            Backing::Postgres { secret } => {
-                environment.push(("USER_SECRET_KEY", secret.clone()));
-                environment.push(("PORTICO_STATE_DIR", folder.join("state").display().to_string()));
-                ("portico", vec!["up".into(), "--embedded".into()])
-            }
-            Backing::Memory(key) => {
-                let mut arguments = vec!["embedded".to_owned()];
-                arguments.extend(key.arguments());
-                ("bench", arguments)
-            }
-        };
-        Spec {
-            name: EMBEDDED,
-            program,
-            arguments,
-            environment,
-            ready: format!("http://127.0.0.1:{port}/health"),
-        }
-    }
-
-    /// Stops what the gateway was measured beside.
+    /// Stops all parts.
     ///
     /// # Errors
-    /// When one of them had ended, or does not stop.
-    pub(crate) async fn stop_beside(&mut self) -> Result<()> {
-        for process in self.beside.drain(..) {
+    /// When one had ended before, or does not stop.
+    pub(crate) async fn stop(self) -> Result<()> {
+        for process in self.processes {
             process.stop().await?;
         }
         Ok(())
     }
+}
 
-    /// Stops all.
-    ///
-    /// # Errors
-    /// As [`System::stop_beside`].
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        self.stop_beside().await?;
-        for process in self.separate {
-            process.stop().await?;
-        }
-        Ok(())
-    }
+/// Starts the gateway and the services from memory in one process.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) async fn start_embedded_in_memory(key: &Key, folder: &Path) -> Result<(Process, Way)> {
+    let (port, admin) = (free_port()?, free_port()?);
+    let mut arguments = vec!["embedded".to_owned()];
+    arguments.extend(key.arguments());
+    let environment = listen_variables(GATEWAY, port, admin).into();
+    let spec = Spec { name: EMBEDDED, program: "bench", arguments, environment };
+    let process = Process::start_and_wait(spec, folder, &ready_at(admin)).await?;
+    Ok((process, Way { name: EMBEDDED, url: format!("http://127.0.0.1:{port}/graphql") }))
 }
 
 fn service_spec(
@@ -157,50 +111,36 @@ fn service_spec(
     backing: &Backing,
     port: u16,
     admin: u16,
-    urls: &[(&'static str, String)],
+    urls: &[(String, String)],
 ) -> Spec {
-    let (listen, admin_listen) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
     let mut environment = urls.to_vec();
     let (program, arguments) = match backing {
-        Backing::Postgres { secret } => {
-            let (listen_variable, admin_variable) = listen_variables(name);
-            environment.push((listen_variable, listen));
-            environment.push((admin_variable, admin_listen));
-            environment.push(("USER_SECRET_KEY", secret.clone()));
+        Backing::Postgres(variables) => {
+            environment.extend(variables.iter().cloned());
+            environment.extend(listen_variables(name, port, admin));
             (name, vec![])
         }
         Backing::Memory(key) => {
-            let mut arguments: Vec<String> =
-                ["memory", "--service", name, "--listen", &listen, "--admin-listen", &admin_listen]
-                    .map(Into::into)
-                    .into();
-            arguments.extend(key.arguments());
-            ("bench", arguments)
+            let (listen, admin_listen) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
+            let arguments =
+                ["memory", "--service", name, "--listen", &listen, "--admin-listen", &admin_listen];
+            ("bench", arguments.map(str::to_owned).into_iter().chain(key.arguments()).collect())
         }
     };
-    Spec { name, program, arguments, environment, ready: ready_at(admin) }
+    Spec { name, program, arguments, environment }
 }
 
-fn gateway_settings(port: u16, admin: u16) -> [(&'static str, String); 2] {
-    [("GATEWAY_LISTEN", format!("127.0.0.1:{port}")), ("GATEWAY_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))]
+fn listen_variables(name: &str, port: u16, admin: u16) -> [(String, String); 2] {
+    [
+        (variable(name, "LISTEN"), format!("127.0.0.1:{port}")),
+        (variable(name, "ADMIN_LISTEN"), format!("127.0.0.1:{admin}")),
+    ]
+}
+
+fn variable(name: &str, what: &str) -> String {
+    format!("{}_{what}", name.to_uppercase())
 }
 
 fn ready_at(port: u16) -> String {
     format!("http://127.0.0.1:{port}/ready")
-}
-
-fn grpc_variable(service: &str) -> &'static str {
-    match service {
-        "user" => "USER_GRPC_URL",
-        "order" => "ORDER_GRPC_URL",
-        _ => "PAYMENT_GRPC_URL",
-    }
-}
-
-fn listen_variables(service: &str) -> (&'static str, &'static str) {
-    match service {
-        "user" => ("USER_LISTEN", "USER_ADMIN_LISTEN"),
-        "order" => ("ORDER_LISTEN", "ORDER_ADMIN_LISTEN"),
-        _ => ("PAYMENT_LISTEN", "PAYMENT_ADMIN_LISTEN"),
-    }
 }

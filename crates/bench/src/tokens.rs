@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use identity::{Claims, Role, SessionId, SigningKey, UserId};
+use portico::progress::Progress;
 use runtime::Clock;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,7 +18,6 @@ use crate::{
     client::Client,
     dataset::{USERS, user_id},
     memory::Key,
-    progress,
 };
 
 /// After how long new ones are fetched: a token is good for 15 minutes, and a round takes seconds.
@@ -32,7 +32,7 @@ pub(crate) struct Tokens {
 
 enum Giver {
     /// The graph, for refresh tokens: what a client does.
-    Graph { url: String, refresh: Vec<String> },
+    Graph(Vec<String>),
     /// A key of our own, where the user service is ours too.
     Key(SigningKey),
 }
@@ -49,10 +49,10 @@ pub(crate) fn refresh_tokens() -> Vec<[u8; 32]> {
 }
 
 impl Tokens {
-    /// Those that the graph at `url` gives for refresh tokens of these bytes. Files go to `folder`.
-    pub(crate) fn of_graph(url: String, refresh: &[[u8; 32]], folder: &Path) -> Self {
+    /// Those that a graph gives for refresh tokens of these bytes. Files go to `folder`.
+    pub(crate) fn of_graph(refresh: &[[u8; 32]], folder: &Path) -> Self {
         let refresh = refresh.iter().map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).collect();
-        Self { giver: Giver::Graph { url, refresh }, given: None, file: folder.join("tokens") }
+        Self { giver: Giver::Graph(refresh), given: None, file: folder.join("tokens") }
     }
 
     /// Those of a new key, and its public half.
@@ -66,16 +66,16 @@ impl Tokens {
         Ok((Self { giver: Giver::Key(key), given: None, file: folder.join("tokens") }, public))
     }
 
-    /// One for each user, by their number; and the file with one a line.
+    /// One for each user, by their number; and the file with one a line. `graph` is where new ones are asked for.
     ///
     /// # Errors
     /// When they are not given.
-    pub(crate) async fn young(&mut self) -> Result<(&[String], &Path)> {
+    pub(crate) async fn young(&mut self, graph: &str) -> Result<(&[String], &Path)> {
         let old = self.given.as_ref().is_none_or(|(_, since)| since.elapsed() > KEPT);
         if old {
-            let step = progress::step(&format!("Access tokens for {USERS} users"));
+            let step = Progress::on_stderr().step(&format!("Access tokens for {USERS} users"));
             let tokens = match &mut self.giver {
-                Giver::Graph { url, refresh } => exchange(url, refresh).await?,
+                Giver::Graph(refresh) => exchange(graph, refresh).await?,
                 Giver::Key(key) => sign(key)?,
             };
             std::fs::write(&self.file, tokens.join("\n"))?;

@@ -2,15 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use tokio::process::Command;
 
-use crate::programs;
+use crate::programs::Tool;
 
 /// The script that wrk runs.
 const SCRIPT: &str = include_str!("../wrk/requests.lua");
@@ -19,7 +17,7 @@ pub(crate) const CONNECTIONS: usize = 32;
 
 /// wrk, ready to run.
 pub(crate) struct Wrk {
-    program: PathBuf,
+    tool: Tool,
     script: PathBuf,
 }
 
@@ -61,15 +59,14 @@ struct Counts {
 }
 
 impl Wrk {
-    /// Finds it: `WRK` in the environment, else in PATH. Its script is written to `folder`.
+    /// Finds it. Its script is written to `folder`.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(folder: &Path) -> Result<Self> {
-        let program = programs::find("WRK", "wrk", &[])?;
+    pub(crate) async fn find(folder: &Path) -> Result<Self> {
         let script = folder.join("requests.lua");
         std::fs::write(&script, SCRIPT)?;
-        Ok(Self { program, script })
+        Ok(Self { tool: Tool::wrk().await?, script })
     }
 
     /// Puts `load` on `url` for some seconds.
@@ -77,7 +74,9 @@ impl Wrk {
     /// # Errors
     /// When wrk does not run, or when any answer was wrong, refused or lost.
     pub(crate) async fn run(&self, url: &str, load: &Load, seconds: u64) -> Result<Measured> {
-        let output = Command::new(&self.program)
+        let output = self
+            .tool
+            .command()
             .args(["--threads", "1", "--connections", &CONNECTIONS.to_string()])
             .args(["--timeout", "10s", "--duration", &format!("{seconds}s"), "--script"])
             .arg(&self.script)
@@ -86,8 +85,6 @@ impl Wrk {
             .env("BENCH_TOKENS", &load.tokens)
             .env("BENCH_ANSWERS", &load.answers)
             .env("BENCH_ANSWERS_ARE", if load.ends_only { "ends" } else { "whole" })
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
             .output()
             .await
             .context("wrk does not start")?;

@@ -1,0 +1,120 @@
+//! `portico up` in a state folder of this run: Postgres as users have it, and the system in one process beside it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    process::Command,
+    time::{Duration, Instant, sleep},
+};
+
+use crate::processes::{Process, Spec, beside_this_program, free_port};
+
+/// How long it may take, from an empty state folder.
+const START: Duration = Duration::from_secs(60);
+
+/// A Portico that is up.
+pub(crate) struct Up {
+    process: Process,
+    /// The settings of services that run beside it.
+    pub(crate) variables: Vec<(String, String)>,
+    /// Where its graph is, if it has one.
+    pub(crate) graph: String,
+}
+
+/// What is brought up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Postgres, the services and the gateway.
+    Embedded,
+    /// Postgres alone.
+    Backends,
+}
+
+impl Up {
+    /// Brings it up on the data that `folder` holds, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(crate) async fn start(kind: Kind, folder: &Path) -> Result<Self> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let (name, argument) = match kind {
+            Kind::Embedded => ("embedded", "--embedded"),
+            Kind::Backends => ("backends", "--backends"),
+        };
+        let state = folder.join("state").display().to_string();
+        let spec = Spec {
+            name,
+            program: "portico",
+            arguments: vec!["up".into(), argument.into()],
+            environment: vec![
+                ("PORTICO_STATE_DIR".into(), state.clone()),
+                ("PORTICO_ENV".into(), "production".into()),
+                ("GATEWAY_LISTEN".into(), format!("127.0.0.1:{port}")),
+                ("GATEWAY_ADMIN_LISTEN".into(), format!("127.0.0.1:{admin}")),
+            ],
+        };
+        let mut process = Process::start(spec, folder)?;
+        let variables = variables(&mut process, &state).await?;
+        let graph = format!("http://127.0.0.1:{port}/graphql");
+        if kind == Kind::Embedded {
+            process.wait_until_ready(&format!("http://127.0.0.1:{port}/health")).await?;
+        }
+        Ok(Self { process, variables, graph })
+    }
+
+    /// The URL of a service's database.
+    ///
+    /// # Errors
+    /// When it was not told.
+    pub(crate) fn database(&self, service: &str) -> Result<&str> {
+        let name = format!("{}_DATABASE_URL", service.to_uppercase());
+        let found = self.variables.iter().find(|(variable, _)| *variable == name);
+        Ok(&found.with_context(|| format!("`portico env` does not tell {name}"))?.1)
+    }
+
+    /// Takes it down.
+    ///
+    /// # Errors
+    /// When it had ended before, or does not stop.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.process.stop().await
+    }
+}
+
+/// What `portico env` says, as soon as it says something.
+async fn variables(process: &mut Process, state: &str) -> Result<Vec<(String, String)>> {
+    let program = beside_this_program("portico")?;
+    let until = Instant::now() + START;
+    loop {
+        process.must_run()?;
+        let told = Command::new(&program).arg("env").env("PORTICO_STATE_DIR", state).output().await?;
+        if told.status.success() {
+            return Ok(String::from_utf8(told.stdout)?.lines().filter_map(variable).collect());
+        }
+        if Instant::now() > until {
+            bail!("`portico up` is not ready: {}", String::from_utf8_lossy(&told.stderr));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The name and the value of `export NAME='VALUE'`.
+fn variable(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+    let value = value.strip_prefix('\'')?.strip_suffix('\'')?.replace(r"'\''", "'");
+    Some((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_read_as_the_shell_would() {
+        let read = |line| variable(line).unwrap();
+        assert_eq!(read("export A='b=c'"), ("A".into(), "b=c".into()));
+        assert_eq!(read(r"export A='it'\''s'"), ("A".into(), "it's".into()));
+        assert_eq!(variable("A=b"), None);
+    }
+}
