@@ -16,7 +16,11 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio::task::JoinSet;
 
 use crate::{
-    Config, SeedProduct, events::PaymentOutcomes, grpc::OrderGrpc, orders::Orders, products::Products,
+    Config,
+    events::PaymentOutcomes,
+    grpc::{OrderGrpc, convert},
+    orders::Orders,
+    products::Products,
 };
 
 /// The migrations of the order service's database.
@@ -24,6 +28,19 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 
 /// How often idempotency keys that are no longer kept are deleted.
 const PRUNE_PERIOD: Duration = Duration::from_secs(10 * 60);
+
+/// A product that a new system begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct SeedProduct<'a> {
+    /// Its id, such as `prod-1`.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its price as decimal text, such as `999.99`.
+    pub unit_price: &'a str,
+    /// The price's ISO 4217 currency.
+    pub currency: &'a str,
+}
 
 /// The order service, wired and not yet serving.
 pub struct App {
@@ -78,7 +95,8 @@ impl App {
     /// # Errors
     /// When one of them breaks a rule of UpsertProduct, or the database fails.
     pub async fn seed_products(&self, products: &[SeedProduct<'_>]) -> anyhow::Result<()> {
-        Ok(self.products().seed(products).await?)
+        let drafts: Vec<_> = products.iter().map(convert::seed_product).collect::<Result<_, _>>()?;
+        Ok(self.products().seed(&drafts).await?)
     }
 
     /// Runs the jobs beside the requests until `stop`.
@@ -86,12 +104,7 @@ impl App {
     /// # Errors
     /// None of today's jobs ends with one: they log their failures and try again.
     pub async fn background(&self, stop: Stop) -> anyhow::Result<()> {
-        every(PRUNE_PERIOD, stop, || async {
-            if let Err(error) = idempotency::prune(&self.pool, self.clock.now()).await {
-                tracing::warn!(%error, "old idempotency keys can't be deleted; trying again later");
-            }
-        })
-        .await;
+        every(PRUNE_PERIOD, stop, || self.prune_idempotency_keys()).await;
         Ok(())
     }
 
@@ -113,6 +126,20 @@ impl App {
         let stopped = stop.clone();
         tasks.spawn(async move { self.background(stopped).await });
         join_all(tasks, &stop).await
+    }
+
+    /// Deletes all idempotency keys that are no longer kept, a bounded number at a time.
+    async fn prune_idempotency_keys(&self) {
+        loop {
+            match idempotency::prune(&self.pool, self.clock.now()).await {
+                Ok(0) => return,
+                Ok(pruned) => tracing::debug!(pruned, "old idempotency keys are deleted"),
+                Err(error) => {
+                    tracing::warn!(%error, "old idempotency keys can't be deleted; trying again later");
+                    return;
+                }
+            }
+        }
     }
 
     fn products(&self) -> Products {

@@ -4,8 +4,8 @@
 //! `order.created`, `order.status_changed` and `order.deleted`. It listens to payments: one that succeeds confirms its
 //! order, one that expires cancels it. Customers see and change their own orders, admins see all.
 //!
-//! The way of a request: [`grpc`] (text becomes types) -> [`orders`] or [`products`] (one transaction) -> [`store`] (SQL).
-//! The rules themselves stand in [`order`] and [`product`], without I/O.
+//! The way of a request: `grpc` (text becomes types) -> `orders` or `products` (one transaction) -> `store` (SQL).
+//! The rules themselves stand in `order` and `product`, without I/O.
 
 mod app;
 mod config;
@@ -18,6 +18,5 @@ mod product;
 mod products;
 mod store;
 
-pub use app::{App, MIGRATOR};
+pub use app::{App, MIGRATOR, SeedProduct};
 pub use config::Config;
-pub use products::SeedProduct;

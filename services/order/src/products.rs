@@ -6,23 +6,9 @@ use sqlx::PgPool;
 
 use crate::{
     error::Error,
-    grpc::convert,
     product::{Product, ProductDraft, ProductId},
     store,
 };
-
-/// A product that a new system begins with.
-#[derive(Clone, Copy, Debug)]
-pub struct SeedProduct<'a> {
-    /// Its id, such as `prod-1`.
-    pub id: &'a str,
-    /// Its name.
-    pub name: &'a str,
-    /// Its price as decimal text, such as `999.99`.
-    pub unit_price: &'a str,
-    /// The price's ISO 4217 currency.
-    pub currency: &'a str,
-}
 
 /// The use cases of products.
 #[derive(Clone)]
@@ -64,9 +50,8 @@ impl Products {
         Ok(store::upsert_product(&self.pool, draft, self.clock.now()).await?)
     }
 
-    /// Makes those of the products that do not exist, in one statement.
-    pub(crate) async fn seed(&self, products: &[SeedProduct<'_>]) -> Result<(), Error> {
-        let drafts: Vec<_> = products.iter().map(convert::seed_product).collect::<Result<_, _>>()?;
-        Ok(store::insert_missing_products(&self.pool, &drafts, self.clock.now()).await?)
+    /// Makes those of the products that do not exist, in one statement; the others stay as they are.
+    pub(crate) async fn seed(&self, drafts: &[ProductDraft]) -> Result<(), Error> {
+        Ok(store::insert_missing_products(&self.pool, drafts, self.clock.now()).await?)
     }
 }

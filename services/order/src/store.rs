@@ -120,7 +120,7 @@ pub(crate) async fn page_of_orders(
     page: &Page<OrderId>,
 ) -> sqlx::Result<Vec<Order>> {
     let before = page.after.map_or(Uuid::max(), |id| id.0);
-    // A statement for each index: with one for all, the plan that is kept would use none of them.
+    // A statement for each index: with one for all, the kept plan would use none of them.
     let rows = match (filter.user, filter.status) {
         (Some(user), status) => {
             select_orders!(
@@ -167,15 +167,27 @@ pub(crate) async fn page_of_orders(
 
 /// How many orders the list has.
 pub(crate) async fn count_orders(pool: &PgPool, filter: OrderFilter) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!"
-           FROM orders
-           WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR status = $2)"#,
-        filter.user.map(|user| user.0),
-        filter.status as Option<Status>
-    )
-    .fetch_one(pool)
-    .await
+    match filter.user {
+        Some(user) => {
+            sqlx::query_scalar!(
+                r#"SELECT count(*) AS "count!" FROM orders
+                   WHERE user_id = $1 AND ($2::text IS NULL OR status = $2) AND deleted_at IS NULL"#,
+                user.0,
+                filter.status as Option<Status>
+            )
+            .fetch_one(pool)
+            .await
+        }
+        None => {
+            sqlx::query_scalar!(
+                r#"SELECT count(*) AS "count!" FROM orders
+                   WHERE ($1::text IS NULL OR status = $1) AND deleted_at IS NULL"#,
+                filter.status as Option<Status>
+            )
+            .fetch_one(pool)
+            .await
+        }
+    }
 }
 
 /// The newest `limit` orders of each of these users, grouped by user, newest first. `users` holds none twice.

@@ -14,6 +14,7 @@ mod idempotency;
 mod list_orders;
 mod list_products;
 mod payments;
+mod process;
 mod schema;
 mod seeding;
 mod support;

@@ -1,4 +1,4 @@
-//! The products that a new system begins with, and when the service is ready.
+//! The products that a new system begins with.
 
 use order::SeedProduct;
 use proto::order::v1::BatchGetProductsRequest;
@@ -30,14 +30,4 @@ async fn a_seed_that_breaks_a_rule_is_refused() {
     let seed = SeedProduct { id: "prod-9", name: "Mouse", unit_price: "24.555", currency: "USD" };
     let refused = world.app.seed_products(&[seed]).await.unwrap_err();
     assert!(refused.to_string().contains("unitPrice"), "{refused}");
-}
-
-#[tokio::test]
-async fn the_service_is_ready_when_its_database_is_migrated_and_not_before() {
-    let world = World::new().await;
-    let (ready, lines) = runtime::admin::readiness(&world.app.checks()).await;
-    assert!(ready, "{lines}");
-    order::MIGRATOR.undo(world.database.pool(), 20261120000002).await.unwrap();
-    let (ready, lines) = runtime::admin::readiness(&world.app.checks()).await;
-    assert!(!ready && lines.contains("database: 1 migrations missing"), "{lines}");
 }

@@ -202,7 +202,7 @@ impl World {
 }
 
 /// Asks again and again until it is so; fails when that takes too long.
-async fn eventually<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !is_so().await {
         assert!(tokio::time::Instant::now() < deadline, "it did not come about");
