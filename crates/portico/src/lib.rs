@@ -72,9 +72,9 @@ enum Command {
 }
 
 /// Reads the command line, runs what it names and gives the exit code: 0 for success, 1 for a failure that one
-/// line on the standard error tells, 2 for a command line that is not understood; `with` passes on its command's.
+/// line on the standard error tells, 64 for a command line that is not understood; `with` passes on its command's.
 pub fn run() -> ExitCode {
-    let command = Arguments::parse().command.unwrap_or(Command::Up(up::Up::default()));
+    let command = runtime::config::load::<Arguments>().command.unwrap_or(Command::Up(up::Up::default()));
     let progress = Progress::on_stderr();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

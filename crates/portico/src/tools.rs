@@ -1,10 +1,11 @@
-//! Programs that some tests need and few machines have: Node.js and Chromium.
+//! Programs that some tests need and not every machine has: Node.js, Chromium, and small ones such as curl.
 //!
 //! Each is taken from the machine where it is installed, and else from the distribution's packages, unpacked in
 //! the cache with a small script that tells the program where its own files are.
 
 mod chromium;
 mod node;
+mod program;
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -18,12 +19,14 @@ use crate::packages::Unpacked;
 use crate::progress::Progress;
 
 /// Which tools a command asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
     /// Node.js 18 or later, with npm.
     pub node: bool,
     /// Chromium.
     pub browser: bool,
+    /// Programs that need only their libraries, by the name of their package.
+    pub programs: Vec<String>,
 }
 
 /// How a command finds the tools.
@@ -39,10 +42,15 @@ impl Tools {
     /// When something is neither installed nor to be fetched.
     pub async fn find(wanted: Wanted, environment: &Environment, progress: &Progress) -> Result<Self> {
         let mut variables = Vec::new();
-        if wanted.node
-            && let Some(folder) = node::folder_to_add(environment, progress).await?
-        {
-            variables.push(("PATH", in_front_of_path(folder, environment)?));
+        let mut folders = Vec::new();
+        if wanted.node {
+            folders.extend(node::folder_to_add(environment, progress).await?);
+        }
+        for name in &wanted.programs {
+            folders.extend(program::folder_to_add(name, environment, progress).await?);
+        }
+        if !folders.is_empty() {
+            variables.push(("PATH", in_front_of_path(folders, environment)?));
         }
         if wanted.browser {
             variables.push(("CHROMIUM", chromium::executable(environment, progress).await?.into()));
@@ -82,7 +90,7 @@ fn scripts(unpacked: &Unpacked) -> PathBuf {
     unpacked.root().join("portico")
 }
 
-fn in_front_of_path(folder: PathBuf, environment: &Environment) -> Result<OsString> {
-    let folders = [folder].into_iter().chain(environment.search_path());
+fn in_front_of_path(folders: Vec<PathBuf>, environment: &Environment) -> Result<OsString> {
+    let folders = folders.into_iter().chain(environment.search_path());
     env::join_paths(folders).context("a folder with a colon in its name cannot stand in PATH")
 }

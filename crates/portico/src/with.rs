@@ -29,6 +29,10 @@ pub struct With {
     /// Export CHROMIUM, the file of a Chromium, fetching it where none is installed
     #[arg(long)]
     browser: bool,
+    /// Put a small program such as curl or wrk into the command's PATH, fetching the distribution's package of that
+    /// name where it is not installed; may be repeated
+    #[arg(long = "tool", value_name = "NAME")]
+    tools: Vec<String>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -69,7 +73,7 @@ impl With {
         environment: &Environment,
         progress: &Progress,
     ) -> Result<ExitCode> {
-        let wanted = Wanted { node: self.node, browser: self.browser };
+        let wanted = Wanted { node: self.node, browser: self.browser, programs: self.tools.clone() };
         let start = async {
             let tools = Tools::find(wanted, environment, progress).await?;
             let backends = Backends::start(state, Mode::ThrowAway, environment, progress).await?;

@@ -1,0 +1,36 @@
+//! A program that needs nothing but its libraries, from the distribution's package of the same name.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::environment::Environment;
+use crate::packages::Packages;
+use crate::progress::Progress;
+use crate::tools::{script, scripts};
+
+/// The folder to put in front of PATH, or `None` when the program is installed.
+///
+/// # Errors
+/// When it is neither installed nor to be fetched.
+pub(super) async fn folder_to_add(
+    name: &str,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Option<PathBuf>> {
+    ensure!(
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+        "{name:?} is no program's name"
+    );
+    if environment.program(name).is_some() {
+        return Ok(None);
+    }
+    let how = || format!("{name} was not found and cannot be fetched here: install it");
+    let packages = Packages::of_this_machine(environment)?.with_context(how)?;
+    let make_it_run = |unpacked: &crate::packages::Unpacked| {
+        ensure!(unpacked.root().join("usr/bin").join(name).is_file(), how());
+        script(unpacked, name, "", &format!("\"$root/usr/bin/{name}\""))
+    };
+    let unpacked = packages.unpacked_and(name, &[name], progress, make_it_run).await?;
+    Ok(Some(scripts(&unpacked)))
+}
