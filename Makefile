@@ -14,7 +14,7 @@ WITH_BROWSER := $(PORTICO) with --node --browser --tool curl
 SETTINGS := settings="$$($(PORTICO) env)" && eval "$$settings"
 # cargo's own runner: a fresh machine has it.
 TEST := cargo test
-NPM_CI := npm ci --prefix tests --no-audit --no-fund --loglevel=error
+NPM_CI := npm ci --prefix tests --no-audit --no-fund --ignore-scripts --loglevel=error
 
 .PHONY: help
 help: ## Say what there is

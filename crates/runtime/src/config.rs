@@ -49,7 +49,7 @@ pub fn one_line<C: Parser>(error: &clap::Error) -> String {
             .get_arguments()
             .find(|argument| argument.get_long().is_some_and(|long| shown.contains(&format!("--{long} "))))
             .and_then(|argument| argument.get_env())
-            .map_or_else(|| shown.to_owned(), |name| name.to_string_lossy().into_owned())
+            .map_or_else(|| shown.trim().to_owned(), |name| name.to_string_lossy().into_owned())
     };
     let named: Vec<String> = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::Strings(all)) => all.iter().map(|one| variable(&format!("{one} "))).collect(),
@@ -67,6 +67,7 @@ pub fn one_line<C: Parser>(error: &clap::Error) -> String {
         (ErrorKind::MissingRequiredArgument, names) => {
             format!("{program}: {} is not set; {hint}", names.join(", "))
         }
+        (ErrorKind::UnknownArgument, names) => format!("{program}: there is no {}; {hint}", names.join(", ")),
         (_, names) => {
             let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
             format!("{program}: {} has a bad value{why}; {hint}", names.join(", "))
