@@ -1,11 +1,11 @@
 //! Clients: the transport to a service, and what each call carries.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tonic::{
-    Request, Status,
+    Request, Status, TimeoutExpired,
     body::Body,
     metadata::{Ascii, MetadataValue},
     transport::Endpoint,
@@ -35,12 +35,19 @@ pub fn connect(url: &str) -> Result<Transport, tonic::transport::Error> {
         async move {
             let time = deadline::requested(request.headers());
             let answer = deadline::within(time, channel.oneshot(request)).await?;
-            answer.map_err(|error| {
-                tracing::debug!(error = %error, "a service can't be reached");
-                Status::unavailable("the service can't be reached")
-            })
+            answer.map_err(|error| unreached(&error))
         }
     })))
+}
+
+/// What a failure of the channel means. The channel enforces `grpc-timeout` too, and may notice first that time is up.
+fn unreached(error: &(dyn Error + 'static)) -> Status {
+    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
+    if causes.any(|cause| cause.is::<TimeoutExpired>()) {
+        return Status::deadline_exceeded("out of time");
+    }
+    tracing::debug!(error, "a service can't be reached");
+    Status::unavailable("the service can't be reached")
 }
 
 /// The way to a service in this process. The guard around it is the same as over the network.
