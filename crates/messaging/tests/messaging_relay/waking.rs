@@ -30,6 +30,28 @@ async fn a_woken_relay_tells_far_quicker_than_it_polls() {
 }
 
 #[tokio::test]
+async fn an_event_that_comes_while_its_aggregate_is_busy_is_told_right_after() {
+    let world = World::new().await;
+    let consumer = Arc::new(world.consumer("orders").taking(Duration::from_millis(50)));
+    let _relay = world.run(&Bus::new(vec![consumer.clone()]));
+    let order = Uuid::now_v7();
+
+    let start = Instant::now();
+    for round in 0..10 {
+        let before = consumer.calls();
+        world.say(&[event(order, 2 * round + 1)]).await;
+        world.outbox.wake();
+        until("the first is being handled", async || consumer.calls() > before).await;
+        world.say(&[event(order, 2 * round + 2)]).await;
+        world.outbox.wake();
+        until("both are told", async || world.waiting().await == 0).await;
+    }
+
+    assert_eq!(world.effects_on(order).await, (1..=20).collect::<Vec<i64>>());
+    assert!(start.elapsed() < Duration::from_secs(5), "ten pairs took {:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn an_event_of_which_nobody_told_the_relay_is_found() {
     let world = World::new().await;
     let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]));
