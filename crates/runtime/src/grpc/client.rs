@@ -42,7 +42,7 @@ pub fn connect(url: &str) -> Result<Transport, tonic::transport::Error> {
 
 /// What a failure of the channel means. The channel enforces `grpc-timeout` too, and may notice first that time is up.
 fn unreached(error: &(dyn Error + 'static)) -> Status {
-    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
+    let mut causes = std::iter::successors(Some(error), |cause: &&(dyn Error + 'static)| (*cause).source());
     if causes.any(|cause| cause.is::<TimeoutExpired>()) {
         return Status::deadline_exceeded("out of time");
     }
