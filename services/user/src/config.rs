@@ -62,3 +62,43 @@ pub struct LoginLimits {
     #[arg(long, env = "USER_REGISTRATIONS_PER_MINUTE", default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
     pub registrations_per_minute: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use runtime::config::{one_line, parse};
+
+    use super::*;
+
+    const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn refused(arguments: &[&str]) -> String {
+        let error =
+            parse::<Config>([&["user", "--database-url", "postgres://x"], arguments].concat()).unwrap_err();
+        one_line::<Config>(&error)
+    }
+
+    #[test]
+    fn a_bad_secret_is_named_by_its_variable_in_one_line_that_does_not_repeat_it() {
+        let line = refused(&["--secret-key", "hunter2"]);
+        assert!(
+            line.starts_with("user: USER_SECRET_KEY has a bad value: must be 32 bytes in base64"),
+            "{line}"
+        );
+        assert!(!line.contains("hunter2") && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn limits_that_make_no_sense_are_refused_by_their_variable() {
+        let line = refused(&["--secret-key", SECRET, "--key-rotation-days", "0"]);
+        assert!(line.starts_with("user: USER_KEY_ROTATION_DAYS has a bad value"), "{line}");
+        let line = refused(&["--secret-key", SECRET, "--registrations-per-minute", "0"]);
+        assert!(line.starts_with("user: USER_REGISTRATIONS_PER_MINUTE has a bad value"), "{line}");
+    }
+
+    #[test]
+    fn settings_do_not_print_their_secrets() {
+        let arguments = ["user", "--database-url", "postgres://user:hunter2@host/db", "--secret-key", SECRET];
+        let shown = format!("{:?}", parse::<Config>(arguments).unwrap());
+        assert!(!shown.contains("hunter2") && !shown.contains("AAECAw"), "{shown}");
+    }
+}
