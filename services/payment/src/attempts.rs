@@ -5,13 +5,13 @@
 //! 2. *call*: the provider is called outside any transaction, with the attempt's id as its idempotency key;
 //! 3. *decide*: under the same lock the result, the events and the answer to the client's idempotency key are written.
 //!
-//! The recoverer takes attempts that stayed STARTED and brings them to an end: a charge that the provider does not
-//! know is given up, since the buyer has gone; a refund is made, since it was promised.
+//! Attempts that stayed STARTED are the recoverer's, see `recovery`.
+
+mod recovery;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream};
 use identity::{UserId, Viewer};
 use messaging::{Event, Outbox};
 use money::Money;
@@ -34,9 +34,6 @@ use crate::{
     store,
 };
 
-/// The most attempts that the recoverer takes at once, and the most of them that it works on at a time.
-const RECOVERED_AT_ONCE: i64 = 100;
-const RECOVERED_SIDE_BY_SIDE: usize = 4;
 /// The reason of a refund that follows from the cancel of an order.
 const ORDER_CANCELLED: &str = "order_cancelled";
 
@@ -266,40 +263,6 @@ impl Attempts {
         tx.commit().await?;
         self.outbox.wake();
         Ok(answer)
-    }
-
-    /// Brings attempts to an end that stayed STARTED and are due. Gives how many were decided; those that the provider
-    /// still gives no result for are tried again later. Several replicas may do this at the same time.
-    ///
-    /// # Errors
-    /// When the database fails. What is left then is found the next time.
-    pub async fn recover_once(&self) -> Result<usize, Error> {
-        let now = self.clock.now();
-        let again_at = now + self.timing.recover_after;
-        let mut db = self.pool.acquire().await?;
-        let due = store::attempts::take_due(&mut db, now, again_at, RECOVERED_AT_ONCE).await?;
-        drop(db);
-        let decided =
-            stream::iter(due).map(|attempt| self.recover(attempt)).buffer_unordered(RECOVERED_SIDE_BY_SIDE);
-        Ok(decided.filter(|decided| std::future::ready(*decided)).count().await)
-    }
-
-    /// Brings one attempt to an end; says whether it could.
-    async fn recover(&self, attempt: Attempt) -> bool {
-        let outcome = match self.conclude(&attempt).await {
-            Ok(outcome) => outcome,
-            Err(undecided) => {
-                tracing::warn!(attempt = %attempt.id.0, %undecided, "an attempt stays undecided; asking again later");
-                return false;
-            }
-        };
-        match self.decide(&attempt, &outcome).await {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::error!(attempt = %attempt.id.0, %error, "an attempt can't be decided; trying again later");
-                false
-            }
-        }
     }
 }
 

