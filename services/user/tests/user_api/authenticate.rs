@@ -149,7 +149,8 @@ async fn a_login_under_way_while_the_account_is_deactivated_opens_no_session() {
         }
         deactivation.commit().await.unwrap();
     };
-    let (outcome, ()) = tokio::join!(login, commit);
+    let both = async { tokio::join!(login, commit).0 };
+    let outcome = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
     assert_eq!(outcome.unwrap_err().reason, "INVALID_CREDENTIALS");
     assert_eq!(world.count("sessions").await, 1);
     assert!(world.get(&ada, &ada.user.id).await.is_ok());
