@@ -47,6 +47,8 @@ pub(crate) fn portico(folder: &Folder, arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     command.env("PORTICO_STATE_DIR", folder.path().join("state"));
     command.env("XDG_CACHE_HOME", folder.path().join("cache"));
+    // Free ports: many tests bring a system up at the same time.
+    command.env("GATEWAY_LISTEN", "127.0.0.1:0").env("GATEWAY_ADMIN_LISTEN", "127.0.0.1:0");
     for name in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
         command.env_remove(name);
     }
@@ -67,7 +69,12 @@ impl Up {
 
     /// The same with `variables` in its environment.
     pub(crate) fn start_with(folder: &Folder, variables: &[(&str, &str)]) -> Self {
-        let mut command = portico(folder, &["up"]);
+        Self::start_arguments(folder, &["up"], variables)
+    }
+
+    /// The same with these arguments.
+    pub(crate) fn start_arguments(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = portico(folder, arguments);
         command.envs(variables.iter().copied());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
