@@ -18,27 +18,29 @@ use runtime::{Refusal, page::MAX_BATCH};
 
 use crate::clients::Calls;
 
+/// What a source answers: values with their keys, in any order.
+pub(super) type Fetched<S> = Result<Vec<(<S as Source>::Key, <S as Source>::Value)>, Refusal>;
+
 /// Where the values of a loader come from.
-pub(super) trait Source: Send + Sync + 'static {
+pub(super) trait Source: Sized + Send + Sync + 'static {
     /// By what they are asked for.
     type Key: Clone + Debug + Eq + Hash + Send + Sync + 'static;
     /// What they are.
     type Value: Send + Sync + 'static;
 
-    /// Fetches the values of up to [`MAX_BATCH`] keys, in any order, those left out that are not there.
-    fn fetch(
-        calls: &Calls,
-        keys: &[Self::Key],
-    ) -> impl Future<Output = Result<Vec<(Self::Key, Self::Value)>, Refusal>> + Send;
+    /// Fetches the values of up to [`MAX_BATCH`] keys; those that are not there are left out.
+    fn fetch(calls: &Calls, keys: &[Self::Key]) -> impl Future<Output = Fetched<Self>> + Send;
 }
 
 /// What a key led to. The loader hands out copies, so both halves are shared.
 type Outcome<V> = Result<Option<Arc<V>>, Arc<Refusal>>;
 
+type Cached<S> = cached::Loader<<S as Source>::Key, Outcome<<S as Source>::Value>, Batch<S>>;
+
 /// Loads values of one kind for one request, each at most once.
 pub(super) struct Loader<S: Source> {
     /// Made when it is first used: most requests use one or two of all loaders.
-    cached: OnceLock<cached::Loader<S::Key, Outcome<S::Value>, Batch<S>>>,
+    cached: OnceLock<Cached<S>>,
 }
 
 impl<S: Source> Default for Loader<S> {

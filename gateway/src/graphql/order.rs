@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Visit,
-    loader::{Loader, Source},
+    loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
     payment::{self, Payment},
     product::{self, Product},
@@ -202,7 +202,7 @@ impl Source for ById {
     type Key = Uuid;
     type Value = v1::Order;
 
-    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Result<Vec<(Uuid, v1::Order)>, Refusal> {
+    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Fetched<Self> {
         let ids = keys.iter().map(Uuid::to_string).collect();
         let found =
             answer(calls.orders().batch_get_orders(calls.request(v1::BatchGetOrdersRequest { ids }))).await?;
@@ -218,7 +218,7 @@ impl Source for ByUser {
     type Key = (Uuid, i32);
     type Value = Vec<Arc<v1::Order>>;
 
-    async fn fetch(calls: &Calls, keys: &[Self::Key]) -> Result<Vec<(Self::Key, Self::Value)>, Refusal> {
+    async fn fetch(calls: &Calls, keys: &[Self::Key]) -> Fetched<Self> {
         let limits: BTreeSet<i32> = keys.iter().map(|(_, limit)| *limit).collect();
         let calls = limits.into_iter().map(|limit| {
             let users = keys.iter().filter(move |key| key.1 == limit).map(|(user, _)| user.to_string());

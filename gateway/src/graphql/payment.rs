@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Visit,
-    loader::{Loader, Source},
+    loader::{Fetched, Loader, Source},
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
@@ -186,7 +186,7 @@ impl Source for ById {
     type Key = Uuid;
     type Value = v1::Payment;
 
-    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Result<Vec<(Uuid, v1::Payment)>, Refusal> {
+    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Fetched<Self> {
         let request = v1::BatchGetPaymentsRequest { ids: keys.iter().map(Uuid::to_string).collect() };
         let found = answer(calls.payments().batch_get_payments(calls.request(request))).await?;
         Ok(found
@@ -203,7 +203,7 @@ impl Source for ByOrder {
     type Key = Uuid;
     type Value = v1::Payment;
 
-    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Result<Vec<(Uuid, v1::Payment)>, Refusal> {
+    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Fetched<Self> {
         let request =
             v1::BatchGetPaymentsByOrdersRequest { order_ids: keys.iter().map(Uuid::to_string).collect() };
         let found = answer(calls.payments().batch_get_payments_by_orders(calls.request(request))).await?;

@@ -12,7 +12,7 @@ use runtime::Refusal;
 
 use super::{
     Visit,
-    loader::{Loader, Source},
+    loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
     scalars::{DateTime, Decimal},
@@ -88,7 +88,7 @@ impl Source for ById {
     type Key = String;
     type Value = v1::Product;
 
-    async fn fetch(calls: &Calls, keys: &[String]) -> Result<Vec<(String, v1::Product)>, Refusal> {
+    async fn fetch(calls: &Calls, keys: &[String]) -> Fetched<Self> {
         let request = v1::BatchGetProductsRequest { ids: keys.to_vec() };
         let found = answer(calls.orders().batch_get_products(calls.request(request))).await?;
         Ok(found.products.into_iter().map(|product| (product.id.clone(), product)).collect())

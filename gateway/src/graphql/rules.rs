@@ -134,7 +134,7 @@ mod tests {
     fn every_root_field_has_one_rule_and_every_rule_a_root_field() {
         let ruled: Vec<String> =
             RULES.iter().flat_map(|rules| rules.iter()).map(|(name, _)| (*name).into()).collect();
-        assert!(ruled.len() > 30, "{ruled:?}");
+        assert!(ruled.len() >= 29, "{ruled:?}");
         assert_eq!(ruled.iter().cloned().collect::<BTreeSet<_>>(), root_fields());
         assert_eq!(ruled.len(), root_fields().len(), "a field has two rules");
         assert!(

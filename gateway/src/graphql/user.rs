@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Visit,
-    loader::{Loader, Source},
+    loader::{Fetched, Loader, Source},
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
@@ -148,7 +148,7 @@ impl Source for ById {
     type Key = Uuid;
     type Value = v1::User;
 
-    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Result<Vec<(Uuid, v1::User)>, Refusal> {
+    async fn fetch(calls: &Calls, keys: &[Uuid]) -> Fetched<Self> {
         let ids = keys.iter().map(Uuid::to_string).collect();
         let found =
             answer(calls.users().batch_get_users(calls.request(v1::BatchGetUsersRequest { ids }))).await?;

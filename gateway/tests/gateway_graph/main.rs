@@ -1,0 +1,19 @@
+//! The graph over HTTP, in front of services that answer from memory: each file holds one promise of the gateway.
+//! `real_services.rs` alone stands in front of the real ones, on real databases.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test that can't go on has failed")]
+
+mod access;
+mod decimals;
+mod entities;
+mod examples;
+mod field_order;
+mod http_requests;
+mod memory;
+mod mutations;
+mod outages;
+mod rpc_counts;
+mod schema;
+mod server;
+mod tokens;
+mod world;

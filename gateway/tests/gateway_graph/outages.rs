@@ -1,0 +1,132 @@
+//! A service that is down, slow or broken costs its own fields: null, with an error that has a path.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::world::{Fault, World, reason};
+
+/// Every edge: a query, what is down, the edge in the answer, and something beside it that must be there.
+const EDGES: [(&str, &str, &str, &str); 6] = [
+    ("{ orders { data { id user { id } } } }", "user", "/orders/data/0/user", "/orders/data/0/id"),
+    ("{ orders { data { id payment { id } } } }", "payment", "/orders/data/0/payment", "/orders/data/0/id"),
+    (
+        "{ orders { data { items { productName product { id } } } } }",
+        "BatchGetProducts",
+        "/orders/data/0/items/0/product",
+        "/orders/data/0/items/0/productName",
+    ),
+    ("{ me { id orders { id } } }", "order", "/me/orders", "/me/id"),
+    ("{ payments { data { id order { id } } } }", "order", "/payments/data/0/order", "/payments/data/0/id"),
+    ("{ payments { data { id user { id } } } }", "user", "/payments/data/0/user", "/payments/data/0/id"),
+];
+
+/// The path of the first error as a JSON pointer.
+fn path(body: &Value) -> String {
+    let segments = body["errors"][0]["path"].as_array().unwrap();
+    segments.iter().map(|segment| format!("/{}", segment.to_string().trim_matches('"'))).collect()
+}
+
+#[tokio::test]
+async fn every_edge_whose_service_is_down_is_null_with_a_path_and_the_page_stays_whole() {
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    for (query, down, edge, beside) in EDGES {
+        world.faults.set(down, Fault::Down);
+        let body = world.ask(Some(&ada), query).await;
+        world.faults.clear();
+        assert_eq!(body["data"].pointer(edge), Some(&Value::Null), "{query}: {body}");
+        assert!(body["data"].pointer(beside).unwrap().is_string(), "{query}: {body}");
+        assert_eq!(reason(&body), ("SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"), "{query}: {body}");
+        assert_eq!(path(&body), edge, "{query}");
+        assert_eq!(body["errors"].as_array().unwrap().len(), 1);
+        assert!(!body.to_string().contains("10.0.0.7"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_root_field_whose_service_is_down_leaves_the_other_root_fields_standing() {
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    let roots = [
+        ("orders { data { id } }", "order"),
+        ("myOrders { data { id } }", "order"),
+        (r#"order(id: "0190d3f0-0000-7000-8000-000000000000") { id }"#, "order"),
+        ("products { data { id } }", "order"),
+        (r#"product(id: "prod-1") { id }"#, "order"),
+        ("payments { data { id } }", "payment"),
+        ("myPayments { data { id } }", "payment"),
+        (r#"payment(id: "0190d3f0-0000-7000-8000-000000000000") { id }"#, "payment"),
+        (r#"paymentByOrder(orderId: "0190d3f0-0000-7000-8000-000000000000") { id }"#, "payment"),
+    ];
+    for (field, down) in roots {
+        world.faults.set(down, Fault::Down);
+        let body = world.ask(Some(&ada), &format!("{{ me {{ email }} root: {field} }}")).await;
+        world.faults.clear();
+        assert_eq!(body["data"], json!({ "me": { "email": "ada@example.com" }, "root": null }), "{field}");
+        assert_eq!(path(&body), "/root", "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_rows_without_their_service_are_a_hundred_rows_with_an_error_each() {
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    for _ in 1..100 {
+        world.store.add_order(&ada, "prod-1");
+    }
+    world.faults.set("payment", Fault::Down);
+    world.calls.take();
+    let body = world.ask(Some(&ada), "{ orders(limit: 100) { data { id payment { id } } } }").await;
+    assert_eq!(body["data"]["orders"]["data"].as_array().unwrap().len(), 100);
+    assert_eq!(body["errors"].as_array().unwrap().len(), 100);
+    assert_eq!(world.calls.take()["BatchGetPaymentsByOrders"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_service_costs_its_fields_after_the_time_that_a_call_may_take() {
+    let world = World::with(&["--rpc-timeout", "2"]);
+    let (ada, ..) = world.buyer();
+    world.faults.set("payment", Fault::Slow(Duration::from_secs(60)));
+    let started = tokio::time::Instant::now();
+    let body = world.ask(Some(&ada), "{ orders { data { id payment { id } } } }").await;
+    assert!((2..3).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    assert!(body["data"]["orders"]["data"][0]["id"].is_string(), "{body}");
+    assert_eq!(reason(&body), ("TIMEOUT", "SERVICE_TIMEOUT"));
+    assert_eq!(path(&body), "/orders/data/0/payment");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_did_come_is_answered_within_the_time_of_the_request() {
+    let world = World::with(&["--rpc-timeout", "6", "--request-timeout", "10"]);
+    let (ada, ..) = world.buyer();
+    world.faults.set("ListOrders", Fault::Slow(Duration::from_secs(5)));
+    world.faults.set("payment", Fault::Slow(Duration::from_secs(60)));
+    let started = tokio::time::Instant::now();
+    let body = world.ask(Some(&ada), "{ orders { data { id payment { id } } } }").await;
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(body["data"]["orders"]["data"][0]["id"].is_string(), "{body}");
+    assert_eq!(reason(&body), ("TIMEOUT", "SERVICE_TIMEOUT"));
+}
+
+#[tokio::test]
+async fn what_went_wrong_inside_a_service_does_not_leave_it() {
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    world.faults.set("user", Fault::Broken("SELECT password FROM users"));
+    let body = world.ask(Some(&ada), "{ orders { data { id user { id } } } }").await;
+    assert_eq!(reason(&body), ("INTERNAL", "INTERNAL"));
+    assert!(!body.to_string().contains("password"), "{body}");
+    assert!(body["errors"][0]["extensions"]["requestId"].is_string(), "{body}");
+}
+
+#[tokio::test]
+async fn a_mutation_whose_service_is_down_answers_with_its_error() {
+    let world = World::new();
+    let (ada, order, _) = world.buyer();
+    world.faults.set("order", Fault::Down);
+    let body = world.ask(Some(&ada), &format!(r#"mutation {{ cancelOrder(id: "{order}") {{ id }} }}"#)).await;
+    assert_eq!(body["data"], Value::Null);
+    assert_eq!(reason(&body), ("SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"));
+    assert_eq!(path(&body), "/cancelOrder");
+}
