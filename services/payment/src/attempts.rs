@@ -5,21 +5,22 @@
 //! 2. *call*: the provider is called outside any transaction, with the attempt's id as its idempotency key;
 //! 3. *decide*: under the same lock the result, the events and the answer to the client's idempotency key are written.
 //!
-//! Attempts that stayed STARTED are the recoverer's, see `recovery`.
+//! Step 1 is in `start`; attempts that stayed STARTED are the recoverer's, in `recovery`.
 
 mod recovery;
+mod start;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use identity::{UserId, Viewer};
+use identity::UserId;
 use messaging::{Event, Outbox};
 use money::Money;
 use prost::Message;
 use proto::payment::v1 as api;
 use runtime::{
     Clock,
-    idempotency::{self, Claim, Key},
+    idempotency::{self, Key},
 };
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -141,67 +142,6 @@ impl Attempts {
         self.provider.accepts(token)
     }
 
-    /// Step 1 of a charge.
-    ///
-    /// # Errors
-    /// When the viewer has no such payment, when it can't be charged now, and when the key is in use.
-    pub async fn start_charge(
-        &self,
-        viewer: Viewer,
-        id: PaymentId,
-        key: Option<&Key>,
-    ) -> Result<Started, Error> {
-        let now = self.clock.now();
-        let mut tx = self.pool.begin().await?;
-        if let Some(answered) = claim_in_tx(&mut tx, &Kind::Charge, key, now).await? {
-            return Ok(answered);
-        }
-        let mut payment =
-            store::lock_in_tx(&mut tx, id, viewer.scope()).await?.ok_or(Error::PaymentNotFound)?;
-        let attempt = Attempt {
-            id: AttemptId(Uuid::now_v7()),
-            payment_id: id,
-            kind: Kind::Charge,
-            amount: payment.amount,
-            reason: String::new(),
-            requested_by: Some(viewer.user_id),
-            idempotency_key: key.map(|key| key.text().to_owned()),
-        };
-        payment.begin_charge(attempt.id, now)?;
-        store::attempts::insert_in_tx(&mut tx, &attempt, now, now + self.timing.recover_after).await?;
-        store::save_in_tx(&mut tx, &payment).await?;
-        tx.commit().await?;
-        Ok(Started::New(attempt))
-    }
-
-    /// Step 1 of a refund. That the viewer is an admin was checked before.
-    ///
-    /// # Errors
-    /// When there is no such payment, when it can't give that much back, and when the key is in use.
-    pub async fn start_refund(&self, viewer: Viewer, request: RefundRequest) -> Result<Started, Error> {
-        let RefundRequest { payment_id, amount, reason, key } = request;
-        let now = self.clock.now();
-        let mut tx = self.pool.begin().await?;
-        // What the repeat of a key asks for decides which stored answer it reads; the transaction id plays no part.
-        let scope = Kind::Refund { transaction_id: String::new() };
-        if let Some(answered) = claim_in_tx(&mut tx, &scope, key.as_ref(), now).await? {
-            return Ok(answered);
-        }
-        let mut payment =
-            store::lock_in_tx(&mut tx, payment_id, viewer.scope()).await?.ok_or(Error::PaymentNotFound)?;
-        let minor_units = match amount {
-            Some(text) => convert::amount(&text, payment.currency())?.minor_units,
-            None => payment.left(),
-        };
-        let mut attempt = begin_refund(&mut payment, minor_units, reason)?;
-        attempt.requested_by = Some(viewer.user_id);
-        attempt.idempotency_key = key.map(|key| key.text().to_owned());
-        store::attempts::insert_in_tx(&mut tx, &attempt, now, now + self.timing.recover_after).await?;
-        store::save_in_tx(&mut tx, &payment).await?;
-        tx.commit().await?;
-        Ok(Started::New(attempt))
-    }
-
     /// Step 2 of a charge: calls the provider.
     ///
     /// # Errors
@@ -242,6 +182,7 @@ impl Attempts {
         let mut payment =
             store::lock_in_tx(&mut tx, attempt.payment_id, None).await?.ok_or(Error::PaymentNotFound)?;
         if !store::attempts::decide_in_tx(&mut tx, attempt.id, outcome, now).await? {
+            tx.rollback().await?;
             return Ok(convert::payment(payment));
         }
         let mut told = Vec::from_iter(apply(&mut payment, attempt, outcome, now)?);
@@ -263,20 +204,6 @@ impl Attempts {
         tx.commit().await?;
         self.outbox.wake();
         Ok(answer)
-    }
-}
-
-/// Claims the key of a request; gives the first answer if there was one.
-async fn claim_in_tx(
-    tx: &mut PgConnection,
-    kind: &Kind,
-    key: Option<&Key>,
-    now: DateTime<Utc>,
-) -> Result<Option<Started>, Error> {
-    let Some(key) = key else { return Ok(None) };
-    match key.claim_in_tx(tx, now).await? {
-        Claim::First => Ok(None),
-        Claim::Repeat(response) => Ok(Some(Started::Repeat(Box::new(decode(kind, &response)?)))),
     }
 }
 

@@ -147,7 +147,7 @@ async fn a_cancel_waits_for_the_charge_under_way_and_a_decline_ends_the_payment(
 
 #[tokio::test]
 async fn a_refund_under_way_that_fails_goes_back_with_the_cancelled_order() {
-    let world = World::new().await;
+    let world = World::impatient().await;
     let payment = world.paid_with(&world.ann, 500, "tok_refund_timeout").await;
     let refund = world.refund(&world.admin, &payment.id, Some("2.00"), "").await;
     assert_eq!(refund.unwrap_err().code(), tonic::Code::DeadlineExceeded);

@@ -187,6 +187,20 @@ async fn a_refused_request_does_not_use_up_its_key() {
 }
 
 #[tokio::test]
+async fn an_answered_key_is_free_for_the_next_repeat_at_once() {
+    let world = World::new().await;
+    let payment = world.pending(&world.ann, 500).await;
+    let first = world.process(&world.ann, &payment.id, "tok_visa", "key").await.unwrap();
+    for _ in 0..50 {
+        assert_eq!(world.process(&world.ann, &payment.id, "tok_visa", "key").await.unwrap(), first);
+        let other = world.process(&world.ann, &payment.id, "tok_declined", "key").await;
+        assert_refused(other, Kind::Conflict, "IDEMPOTENCY_KEY_REUSED");
+        let refused = world.process(&world.ann, &payment.id, "tok_visa", "fresh").await;
+        assert_refused(refused, Kind::FailedPrecondition, "PAYMENT_ALREADY_PAID");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_too_long_is_refused() {
     let world = World::new().await;
     let payment = world.pending(&world.ann, 500).await;
@@ -196,7 +210,7 @@ async fn a_key_that_is_too_long_is_refused() {
 
 #[tokio::test]
 async fn a_provider_that_does_not_answer_leaves_the_result_open_until_it_is_asked() {
-    let world = World::new().await;
+    let world = World::impatient().await;
     for (token, status) in
         [("tok_timeout", PaymentStatus::Succeeded), ("tok_timeout_declined", PaymentStatus::Pending)]
     {

@@ -173,7 +173,7 @@ async fn a_refund_that_the_provider_declines_frees_what_it_reserved() {
 
 #[tokio::test]
 async fn a_refund_that_the_provider_does_not_answer_is_made_once_and_found_out_later() {
-    let world = World::new().await;
+    let world = World::impatient().await;
     let payment = world.paid_with(&world.ann, 500, "tok_refund_timeout").await;
     let answer = world.refund(&world.admin, &payment.id, Some("2.00"), "key").await;
     assert_refused(answer, Kind::Timeout, "PAYMENT_UNDECIDED");

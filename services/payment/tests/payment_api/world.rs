@@ -45,8 +45,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::waiting("20").await
+    }
+
+    /// One that waits a second for the provider: long enough for one that answers, on a busy machine too.
+    pub(crate) async fn impatient() -> Self {
+        Self::waiting("1").await
+    }
+
+    async fn waiting(provider_timeout: &'static str) -> Self {
         let (database, tokens, clock) = (Database::new("payment").await, Tokens::new(), Clock::system());
-        let app = build(&database, &tokens, &clock);
+        let app = build(&database, &tokens, &clock, provider_timeout);
         let (_, transport) = testkit::serve(app.service()).await;
         let (ann, bob, admin) = (tokens.customer(), tokens.customer(), tokens.admin());
         Self { database, tokens, clock, app, transport, ann, bob, admin }
@@ -54,7 +63,7 @@ impl World {
 
     /// Another process on the same database: what is left of this one after a crash.
     pub(crate) fn restarted(&self) -> App {
-        build(&self.database, &self.tokens, &self.clock)
+        build(&self.database, &self.tokens, &self.clock, "20")
     }
 
     pub(crate) fn client(&self) -> PaymentServiceClient<Transport> {
@@ -218,8 +227,8 @@ pub(crate) struct Ledger {
     pub(crate) given_back: i64,
 }
 
-fn build(database: &Database, tokens: &Tokens, clock: &Clock) -> App {
-    let arguments = ["payment", "--database-url", database.url(), "--provider-timeout", "0.3"];
+fn build(database: &Database, tokens: &Tokens, clock: &Clock, provider_timeout: &str) -> App {
+    let arguments = ["payment", "--database-url", database.url(), "--provider-timeout", provider_timeout];
     let config: Config = runtime::config::parse(arguments).unwrap();
     assert_eq!((config.timing.recover_after, config.timing.window), (RECOVER_AFTER, WINDOW));
     // Tokens are judged by a clock of their own: they would be too old once a test has moved the service's.
