@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool,
+    PgPool, PgTransaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -59,6 +59,27 @@ async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
         })
         .count();
     if missing > 0 { Err(format!("{missing} migrations missing; run `portico migrate up`")) } else { Ok(()) }
+}
+
+/// Ends the transaction in which `outcome` came about, before the client hears of it: commits what is good, and takes
+/// back what is not. A transaction that is merely dropped keeps its locks for a moment, and a client that comes again at
+/// once would be told that its own idempotency key is in use.
+///
+/// # Errors
+/// That of `outcome`, or of a commit that failed.
+pub async fn end<T, E: From<sqlx::Error>>(tx: PgTransaction<'_>, outcome: Result<T, E>) -> Result<T, E> {
+    match outcome {
+        Ok(done) => {
+            tx.commit().await?;
+            Ok(done)
+        }
+        Err(refused) => {
+            if let Err(lost) = tx.rollback().await {
+                tracing::debug!(error = %lost, "a transaction ended with its connection");
+            }
+            Err(refused)
+        }
+    }
 }
 
 /// The name of the constraint that a statement broke, for the one place in a service that maps it to a refusal.

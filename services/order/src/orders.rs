@@ -11,6 +11,7 @@ use runtime::{
     Clock,
     idempotency::{Claim, Key},
     page::Page,
+    postgres,
 };
 use sqlx::{PgConnection, PgPool};
 
@@ -43,10 +44,23 @@ impl Orders {
         draft: OrderDraft,
         key: Option<Key>,
     ) -> Result<CreateOrderResponse, Error> {
-        let now = self.clock.now();
         let mut tx = self.pool.begin().await?;
+        let response = self.create_in_tx(&mut tx, buyer, draft, key).await;
+        let response = postgres::end(tx, response).await?;
+        self.outbox.wake();
+        Ok(response)
+    }
+
+    async fn create_in_tx(
+        &self,
+        tx: &mut PgConnection,
+        buyer: UserId,
+        draft: OrderDraft,
+        key: Option<Key>,
+    ) -> Result<CreateOrderResponse, Error> {
+        let now = self.clock.now();
         if let Some(key) = &key
-            && let Claim::Repeat(response) = key.claim_in_tx(&mut tx, now).await?
+            && let Claim::Repeat(response) = key.claim_in_tx(tx, now).await?
         {
             return Ok(CreateOrderResponse::decode(response.as_slice())?);
         }
@@ -54,14 +68,12 @@ impl Orders {
         let products = store::products(&mut *tx, &asked).await?;
         let products: HashMap<ProductId, Product> = products.into_iter().map(|p| (p.id.clone(), p)).collect();
         let order = Order::place(draft, buyer, &products, now)?;
-        store::insert_order_in_tx(&mut tx, &order).await?;
-        Outbox::append_in_tx(&mut tx, &[events::created(&order)?]).await?;
+        store::insert_order_in_tx(tx, &order).await?;
+        Outbox::append_in_tx(tx, &[events::created(&order)?]).await?;
         let response = CreateOrderResponse { order: Some(order.into()) };
         if let Some(key) = &key {
-            key.store_in_tx(&mut tx, &response.encode_to_vec()).await?;
+            key.store_in_tx(tx, &response.encode_to_vec()).await?;
         }
-        tx.commit().await?;
-        self.outbox.wake();
         Ok(response)
     }
 
@@ -122,17 +134,9 @@ impl Orders {
 
     /// Deletes an order that is over.
     pub(crate) async fn delete(&self, viewer: &Viewer, id: OrderId) -> Result<(), Error> {
-        let now = self.clock.now();
         let mut tx = self.pool.begin().await?;
-        let mut order =
-            store::lock_order_in_tx(&mut tx, id, viewer.scope()).await?.ok_or(Error::OrderNotFound)?;
-        if !order.status.is_over() {
-            return Err(Error::NotDeletable);
-        }
-        order.touch(now);
-        store::delete_order_in_tx(&mut tx, &order).await?;
-        Outbox::append_in_tx(&mut tx, &[events::deleted(&order)?]).await?;
-        tx.commit().await?;
+        let deleted = delete_in_tx(&mut tx, viewer, id, self.clock.now()).await;
+        postgres::end(tx, deleted).await?;
         self.outbox.wake();
         Ok(())
     }
@@ -146,14 +150,40 @@ impl Orders {
         refusal: Error,
     ) -> Result<Order, Error> {
         let mut tx = self.pool.begin().await?;
-        let mut order = store::lock_order_in_tx(&mut tx, id, scope).await?.ok_or(Error::OrderNotFound)?;
-        if !change_status_in_tx(&mut tx, &mut order, next, by, self.clock.now()).await? {
-            return Err(refusal);
-        }
-        tx.commit().await?;
+        let changed = self.change_in_tx(&mut tx, scope, id, next, by, refusal).await;
+        let order = postgres::end(tx, changed).await?;
         self.outbox.wake();
         Ok(order)
     }
+
+    async fn change_in_tx(
+        &self,
+        tx: &mut PgConnection,
+        scope: Option<UserId>,
+        id: OrderId,
+        next: Status,
+        by: By,
+        refusal: Error,
+    ) -> Result<Order, Error> {
+        let mut order = store::lock_order_in_tx(tx, id, scope).await?.ok_or(Error::OrderNotFound)?;
+        let changed = change_status_in_tx(tx, &mut order, next, by, self.clock.now()).await?;
+        if changed { Ok(order) } else { Err(refusal) }
+    }
+}
+
+async fn delete_in_tx(
+    tx: &mut PgConnection,
+    viewer: &Viewer,
+    id: OrderId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let mut order = store::lock_order_in_tx(tx, id, viewer.scope()).await?.ok_or(Error::OrderNotFound)?;
+    if !order.status.is_over() {
+        return Err(Error::NotDeletable);
+    }
+    order.touch(now);
+    store::delete_order_in_tx(tx, &order).await?;
+    Ok(Outbox::append_in_tx(tx, &[events::deleted(&order)?]).await?)
 }
 
 /// Gives an order that the caller has locked the status `next`, and says so in the outbox. Whether `by` may do that

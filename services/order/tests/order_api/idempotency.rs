@@ -76,6 +76,16 @@ async fn a_refused_request_leaves_its_key_free() {
 }
 
 #[tokio::test]
+async fn a_repeat_that_comes_at_once_is_never_told_that_its_own_key_is_in_use() {
+    let world = World::new().await;
+    let buyer = world.tokens.customer();
+    let first = world.create(&buyer, with_key("k")).await.unwrap();
+    for _ in 0..50 {
+        assert_eq!(world.create(&buyer, with_key("k")).await.unwrap(), first);
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_too_long_or_no_text_is_refused() {
     let world = World::new().await;
     let buyer = world.tokens.customer();

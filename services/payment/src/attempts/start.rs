@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use identity::Viewer;
-use runtime::idempotency::{Claim, Key};
-use sqlx::{PgConnection, PgTransaction};
+use runtime::{
+    idempotency::{Claim, Key},
+    postgres,
+};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Attempt, Attempts, Kind, RefundRequest, Started, begin_refund, decode};
@@ -27,7 +30,7 @@ impl Attempts {
     ) -> Result<Started, Error> {
         let mut tx = self.pool.begin().await?;
         let started = self.start_charge_in_tx(&mut tx, viewer, id, key).await;
-        end(tx, started).await
+        postgres::end(tx, started).await
     }
 
     async fn start_charge_in_tx(
@@ -62,7 +65,7 @@ impl Attempts {
     pub async fn start_refund(&self, viewer: Viewer, request: RefundRequest) -> Result<Started, Error> {
         let mut tx = self.pool.begin().await?;
         let started = self.start_refund_in_tx(&mut tx, viewer, request).await;
-        end(tx, started).await
+        postgres::end(tx, started).await
     }
 
     async fn start_refund_in_tx(
@@ -114,22 +117,5 @@ async fn claim_in_tx(
     match key.claim_in_tx(tx, now).await? {
         Claim::First => Ok(None),
         Claim::Repeat(response) => Ok(Some(Started::Repeat(Box::new(decode(kind, &response)?)))),
-    }
-}
-
-/// Ends the transaction before the client is answered. One that is merely dropped keeps its locks for a moment, and a
-/// client that comes again at once would be told that its own key is in use.
-async fn end(tx: PgTransaction<'_>, started: Result<Started, Error>) -> Result<Started, Error> {
-    match started {
-        Ok(started) => {
-            tx.commit().await?;
-            Ok(started)
-        }
-        Err(error) => {
-            if let Err(lost) = tx.rollback().await {
-                tracing::debug!(error = %lost, "a transaction ended with its connection");
-            }
-            Err(error)
-        }
     }
 }
