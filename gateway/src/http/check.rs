@@ -32,11 +32,10 @@ pub(super) fn check(edge: &Edge, document: &Document, inquiry: &Inquiry<'_>) -> 
     checked.map_err(Refused::by_kind)?;
     if operation.ty == OperationType::Mutation {
         runs_once(&fields).map_err(Refused::by_kind)?;
-        for field in fields {
-            edge.inputs.check_arguments(field, operation, variables).map_err(Refused::by_kind)?;
-        }
     }
-    Ok(())
+    let arguments =
+        |field| edge.inputs.check_arguments(operation.ty, field, &Scope::of(operation, variables));
+    fields.into_iter().try_for_each(arguments).map_err(Refused::by_kind)
 }
 
 /// The operation that is meant.

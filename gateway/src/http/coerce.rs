@@ -8,7 +8,8 @@ use async_graphql::{
     parser::{
         parse_schema,
         types::{
-            BaseType, Field, InputValueDefinition, OperationDefinition, Type, TypeKind, TypeSystemDefinition,
+            BaseType, Field, FieldDefinition, InputValueDefinition, ObjectType, OperationDefinition,
+            OperationType, Type, TypeKind, TypeSystemDefinition,
         },
     },
 };
@@ -17,11 +18,14 @@ use runtime::Refusal;
 
 use crate::graphql::{DECIMAL_RULE, DateTime, Decimal, Schema};
 
-/// The input types of the schema, and the arguments of its mutations.
+/// The input types of the schema, and the arguments of its root fields.
 pub(super) struct Inputs {
     types: HashMap<Name, InputType>,
-    mutations: HashMap<Name, Vec<InputValueDefinition>>,
+    queries: Arguments,
+    mutations: Arguments,
 }
+
+type Arguments = HashMap<Name, Vec<InputValueDefinition>>;
 
 enum InputType {
     Enum(Vec<Name>),
@@ -32,7 +36,7 @@ impl Inputs {
     /// Reads them from the schema's own text.
     pub(super) fn of(schema: &Schema) -> Self {
         let document = parse_schema(schema.sdl()).expect("the schema writes SDL that its own parser reads");
-        let mut inputs = Self { types: HashMap::new(), mutations: HashMap::new() };
+        let mut inputs = Self { types: HashMap::new(), queries: HashMap::new(), mutations: HashMap::new() };
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
             let name = definition.node.name.node;
@@ -45,16 +49,8 @@ impl Inputs {
                     let fields = ty.fields.into_iter().map(|field| field.node).collect();
                     inputs.types.insert(name, InputType::Object(fields));
                 }
-                TypeKind::Object(ty) if name == "Mutation" => {
-                    inputs.mutations = ty
-                        .fields
-                        .into_iter()
-                        .map(|field| (field.node.name.node, field.node.arguments))
-                        .map(|(name, arguments)| {
-                            (name, arguments.into_iter().map(|argument| argument.node).collect())
-                        })
-                        .collect();
-                }
+                TypeKind::Object(ty) if name == "Query" => inputs.queries = arguments(ty),
+                TypeKind::Object(ty) if name == "Mutation" => inputs.mutations = arguments(ty),
                 _ => {}
             }
         }
@@ -79,21 +75,20 @@ impl Inputs {
         Ok(())
     }
 
-    /// Checks the arguments of a field of the mutation. One that does not exist is told by the validation.
+    /// Checks the arguments of a root field. One that does not exist is told by the validation.
     pub(super) fn check_arguments(
         &self,
+        operation: OperationType,
         field: &Field,
-        operation: &OperationDefinition,
-        given: &Variables,
+        scope: &Scope<'_>,
     ) -> Result<(), Refusal> {
-        let scope = Scope::of(operation, given);
-        let arguments = self.mutations.get(&field.name.node).map(Vec::as_slice).unwrap_or_default();
-        for definition in arguments {
+        let fields = if operation == OperationType::Mutation { &self.mutations } else { &self.queries };
+        let arguments = fields.get(&field.name.node).map(Vec::as_slice).unwrap_or_default();
+        arguments.iter().try_for_each(|definition| {
             let place = Place::of_value(&definition.name.node, self.is_object(&definition.ty.node));
             let argument = field.get_argument(&definition.name.node).map(|argument| &argument.node);
-            self.check_member(definition, argument, &place, &scope)?;
-        }
-        Ok(())
+            self.check_member(definition, argument, &place, scope)
+        })
     }
 
     /// An argument or a field of an input object, which may be left out.
@@ -160,6 +155,14 @@ impl Inputs {
             BaseType::Named(name) => matches!(self.types.get(name), Some(InputType::Object(_))),
         }
     }
+}
+
+/// The arguments of each of the object's fields.
+fn arguments(object: ObjectType) -> Arguments {
+    let fields = object.fields.into_iter().map(|field| field.node);
+    let arguments =
+        |field: &FieldDefinition| field.arguments.iter().map(|argument| argument.node.clone()).collect();
+    fields.map(|field| (field.name.node.clone(), arguments(&field))).collect()
 }
 
 fn check_enum(value: &Value, values: &[Name], place: &Place<'_>) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World, post, reason};
+use crate::world::{Answer, World, post, reason, refusal};
 
 async fn get(world: &World, uri: &str) -> Answer {
     world.send(Request::get(uri).body(Body::empty()).unwrap()).await
@@ -193,13 +193,26 @@ async fn the_newer_media_type_tells_by_its_status_that_a_request_was_refused() {
 async fn errors_of_a_document_have_places_a_code_and_no_data() {
     let world = World::new();
     for query in
-        ["{", "{ nonsense }", "{ me }", "{ products(limit: \"x\") { data { id } } }", "subscription { x }"]
+        ["{", "{ nonsense }", "{ me }", "{ products(size: 1) { data { id } } }", "subscription { x }"]
     {
         let body = world.ask(None, query).await;
         assert_eq!(reason(&body), ("BAD_USER_INPUT", "GRAPHQL_INVALID"), "{query}: {body}");
         assert!(body.get("data").is_none(), "{query}: {body}");
         assert!(body["errors"][0]["extensions"]["requestId"].is_string());
     }
+}
+
+#[tokio::test]
+async fn an_argument_of_another_type_is_refused_with_its_field() {
+    let world = World::new();
+    for limit in ["\"x\"", "1.5", "9999999999", "[1, 2]", "true"] {
+        let query = format!("{{ products(limit: {limit}) {{ data {{ id }} }} }}");
+        let body = world.ask(None, &query).await;
+        assert_eq!(reason(&body), ("BAD_USER_INPUT", "INPUT_INVALID"), "{limit}: {body}");
+        assert_eq!(refusal(&body)["violations"][0]["field"], "limit");
+        assert!(body.get("data").is_none(), "{limit}: {body}");
+    }
+    assert!(world.calls.take().is_empty());
 }
 
 #[tokio::test]

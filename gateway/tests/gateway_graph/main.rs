@@ -1,9 +1,10 @@
 //! The graph over HTTP, in front of services that answer from memory: each file holds one promise of the gateway.
-//! `real_services.rs` alone stands in front of the real ones, on real databases.
+//! `real_services.rs` and `bad_input.rs` stand in front of the real ones, on real databases.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that can't go on has failed")]
 
 mod access;
+mod bad_input;
 mod decimals;
 mod entities;
 mod examples;
@@ -12,6 +13,8 @@ mod http_requests;
 mod memory;
 mod mutations;
 mod outages;
+mod real_services;
+mod real_world;
 mod rpc_counts;
 mod schema;
 mod server;
