@@ -105,3 +105,74 @@ async fn outcomes<S: Source>(calls: &Calls, keys: &[S::Key]) -> HashMap<S::Key, 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use futures::poll;
+    use runtime::grpc::{CallContext, connect};
+
+    use super::*;
+    use crate::{Clients, clients::Services};
+
+    /// Calls that nobody answers.
+    fn calls() -> Arc<Calls> {
+        let nowhere = connect("http://127.0.0.1:1").unwrap();
+        let clients = Clients { user: nowhere.clone(), order: nowhere.clone(), payment: nowhere };
+        let context = CallContext::new(tokio::time::Instant::now());
+        Arc::new(Calls::new(Arc::new(Services::new(clients)), context, Duration::ZERO))
+    }
+
+    static FETCHES: AtomicUsize = AtomicUsize::new(0);
+
+    /// Answers never at first, then at once.
+    struct SlowAtFirst;
+
+    impl Source for SlowAtFirst {
+        type Key = u8;
+        type Value = u8;
+
+        async fn fetch(_: &Calls, keys: &[u8]) -> Fetched<Self> {
+            if FETCHES.fetch_add(1, Ordering::Relaxed) == 0 {
+                pending::<()>().await;
+            }
+            Ok(keys.iter().map(|key| (*key, *key)).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_whose_fetcher_was_dropped_on_the_way_is_fetched_again() {
+        let (loader, calls) = (Loader::<SlowAtFirst>::default(), calls());
+        let mut first = Box::pin(loader.load(&calls, 1));
+        let mut second = Box::pin(loader.load(&calls, 2));
+        while FETCHES.load(Ordering::Relaxed) == 0 {
+            assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        }
+        drop(first);
+        assert_eq!(second.await.unwrap().as_deref(), Some(&2));
+        assert_eq!(FETCHES.load(Ordering::Relaxed), 2);
+    }
+
+    struct Refusing;
+
+    impl Source for Refusing {
+        type Key = u8;
+        type Value = u8;
+
+        async fn fetch(_: &Calls, _: &[u8]) -> Fetched<Self> {
+            Err(Refusal::not_found("thing"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_reaches_everyone_who_asked() {
+        let (loader, calls) = (Loader::<Refusing>::default(), calls());
+        let outcomes = join_all((0..5).map(|key| loader.load(&calls, key))).await;
+        assert!(outcomes.iter().all(|outcome| outcome == &Err(Refusal::not_found("thing"))), "{outcomes:?}");
+    }
+}
