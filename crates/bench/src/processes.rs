@@ -74,11 +74,27 @@ impl Process {
         Ok(process)
     }
 
+    /// Waits until a line of its log begins with `line`.
+    ///
+    /// # Errors
+    /// When it ends or takes longer than `at_most`, with the end of its log.
+    pub(crate) async fn wait_until_it_says(&mut self, line: &str, at_most: Duration) -> Result<()> {
+        let until = Instant::now() + at_most;
+        while !fs::read_to_string(&self.log)?.lines().any(|said| said.starts_with(line)) {
+            self.must_run()?;
+            if Instant::now() > until {
+                bail!("{} is not ready after {} s:\n{}", self.name, at_most.as_secs(), self.end_of_log());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until `url` answers 200.
     ///
     /// # Errors
     /// When it ends or is not ready in time, with the end of its log.
-    pub(crate) async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
+    async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
         let until = Instant::now() + START;
         while !is_ready(url).await {
             self.must_run()?;

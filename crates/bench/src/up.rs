@@ -1,17 +1,16 @@
 //! `portico up` in a state folder of this run: Postgres as users have it, and the system in one process beside it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail};
-use tokio::{
-    process::Command,
-    time::{Duration, Instant, sleep},
-};
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
 
 use crate::processes::{Process, Spec, beside_this_program, free_port};
 
 /// How long it may take, from an empty state folder.
 const START: Duration = Duration::from_secs(60);
+/// How the line begins that it says once all is ready.
+const LAST_LINE: &str = "Ctrl-C";
 
 /// A Portico that is up.
 pub(crate) struct Up {
@@ -55,12 +54,9 @@ impl Up {
             ],
         };
         let mut process = Process::start(spec, folder)?;
-        let variables = variables(&mut process, &state).await?;
-        let graph = format!("http://127.0.0.1:{port}/graphql");
-        if kind == Kind::Embedded {
-            process.wait_until_ready(&format!("http://127.0.0.1:{port}/health")).await?;
-        }
-        Ok(Self { process, variables, graph })
+        process.wait_until_it_says(LAST_LINE, START).await?;
+        let variables = variables(&state).await?;
+        Ok(Self { process, variables, graph: format!("http://127.0.0.1:{port}/graphql") })
     }
 
     /// The URL of a service's database.
@@ -82,21 +78,12 @@ impl Up {
     }
 }
 
-/// What `portico env` says, as soon as it says something.
-async fn variables(process: &mut Process, state: &str) -> Result<Vec<(String, String)>> {
-    let program = beside_this_program("portico")?;
-    let until = Instant::now() + START;
-    loop {
-        process.must_run()?;
-        let told = Command::new(&program).arg("env").env("PORTICO_STATE_DIR", state).output().await?;
-        if told.status.success() {
-            return Ok(String::from_utf8(told.stdout)?.lines().filter_map(variable).collect());
-        }
-        if Instant::now() > until {
-            bail!("`portico up` is not ready: {}", String::from_utf8_lossy(&told.stderr));
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
+/// What `portico env` says. It must not be asked before `up` holds the state folder, or it is in its way.
+async fn variables(state: &str) -> Result<Vec<(String, String)>> {
+    let mut command = Command::new(beside_this_program("portico")?);
+    let told = command.arg("env").env("PORTICO_STATE_DIR", state).output().await?;
+    ensure!(told.status.success(), "`portico env` fails: {}", String::from_utf8_lossy(&told.stderr));
+    Ok(String::from_utf8(told.stdout)?.lines().filter_map(variable).collect())
 }
 
 /// The name and the value of `export NAME='VALUE'`.
