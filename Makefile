@@ -7,9 +7,9 @@ SHELL := /bin/bash
 
 PORTICO := cargo run --quiet -p portico --
 # Backends for one command, thrown away after it.
-WITH := $(PORTICO) with
-WITH_NODE := $(PORTICO) with --node
-WITH_BROWSER := $(PORTICO) with --node --browser --tool curl
+WITH := $(PORTICO) with --
+WITH_NODE := $(PORTICO) with --node --
+WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 # The variables of the backends of `make up` (or of `portico up --backends`), for a service that runs by itself.
 SETTINGS := settings="$$($(PORTICO) env)" && eval "$$settings"
 # cargo's own runner: a fresh machine has it.

@@ -278,11 +278,11 @@ impl OrderQuery {
     async fn orders(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those of this user.")] user_id: Option<ID>,
-        #[graphql(desc = "Only those that stand there.")] status: Option<OrderStatus>,
+        #[graphql(desc = "Which of them.")] filter: Option<OrderFilter>,
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<Order>, Refusal>> {
+        let OrderFilter { user_id, status } = filter.unwrap_or_default();
         let request = v1::ListOrdersRequest {
             page: Some(page::request(context, limit, after)),
             user_id: user_id.map(|id| id.0).unwrap_or_default(),
@@ -295,7 +295,6 @@ impl OrderQuery {
     async fn my_orders(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that stand there.")] status: Option<OrderStatus>,
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<Order>, Refusal>> {
@@ -307,7 +306,7 @@ impl OrderQuery {
         let request = v1::ListOrdersRequest {
             page: Some(page::request(context, limit, after)),
             user_id: viewer.user_id.to_string(),
-            status: status.map_or(v1::OrderStatus::Unspecified, Into::into).into(),
+            status: v1::OrderStatus::Unspecified.into(),
         };
         Some(list(visit.calls(), request).await)
     }
@@ -316,6 +315,15 @@ impl OrderQuery {
     async fn find_order_by_id(&self, context: &Context<'_>, id: ID) -> Option<Result<Order, Refusal>> {
         by_id(Visit::of(context), &id).await.transpose()
     }
+}
+
+/// Which orders are wanted; what is left out does not matter.
+#[derive(InputObject, Default)]
+struct OrderFilter {
+    /// Only those of this user.
+    user_id: Option<ID>,
+    /// Only those that stand there.
+    status: Option<OrderStatus>,
 }
 
 async fn list(calls: &Calls, request: v1::ListOrdersRequest) -> Result<Page<Order>, Refusal> {

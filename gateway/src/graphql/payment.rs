@@ -257,11 +257,11 @@ impl PaymentQuery {
     async fn payments(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those of this user.")] user_id: Option<ID>,
-        #[graphql(desc = "Only those that stand there.")] status: Option<PaymentStatus>,
+        #[graphql(desc = "Which of them.")] filter: Option<PaymentFilter>,
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<Payment>, Refusal>> {
+        let PaymentFilter { user_id, status } = filter.unwrap_or_default();
         let request = v1::ListPaymentsRequest {
             page: Some(page::request(context, limit, after)),
             user_id: user_id.map(|id| id.0).unwrap_or_default(),
@@ -274,7 +274,6 @@ impl PaymentQuery {
     async fn my_payments(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that stand there.")] status: Option<PaymentStatus>,
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<Payment>, Refusal>> {
@@ -286,7 +285,7 @@ impl PaymentQuery {
         let request = v1::ListPaymentsRequest {
             page: Some(page::request(context, limit, after)),
             user_id: viewer.user_id.to_string(),
-            status: status.map_or(v1::PaymentStatus::Unspecified, Into::into).into(),
+            status: v1::PaymentStatus::Unspecified.into(),
         };
         Some(list(visit.calls(), request).await)
     }
@@ -295,6 +294,15 @@ impl PaymentQuery {
     async fn find_payment_by_id(&self, context: &Context<'_>, id: ID) -> Option<Result<Payment, Refusal>> {
         by_id(Visit::of(context), &id).await.transpose()
     }
+}
+
+/// Which payments are wanted; what is left out does not matter.
+#[derive(InputObject, Default)]
+struct PaymentFilter {
+    /// Only those of this user.
+    user_id: Option<ID>,
+    /// Only those that stand there.
+    status: Option<PaymentStatus>,
 }
 
 async fn list(calls: &Calls, request: v1::ListPaymentsRequest) -> Result<Page<Payment>, Refusal> {

@@ -187,12 +187,11 @@ impl UserQuery {
     async fn users(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Part of a name or an email, in any case.")] search: Option<String>,
-        #[graphql(desc = "Only those that can, or cannot, sign in.")] active: Option<bool>,
-        #[graphql(desc = "Only those with this role.")] role: Option<Role>,
+        #[graphql(desc = "Which of them.")] filter: Option<UserFilter>,
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<User>, Refusal>> {
+        let UserFilter { search, active, role } = filter.unwrap_or_default();
         let request = v1::ListUsersRequest {
             page: Some(page::request(context, limit, after)),
             search: search.unwrap_or_default(),
@@ -206,6 +205,17 @@ impl UserQuery {
     async fn find_user_by_id(&self, context: &Context<'_>, id: ID) -> Option<Result<User, Refusal>> {
         by_id(Visit::of(context), &id).await.transpose()
     }
+}
+
+/// Which accounts are wanted; what is left out does not matter.
+#[derive(InputObject, Default)]
+struct UserFilter {
+    /// Part of a name or an email, in any case.
+    search: Option<String>,
+    /// Only those that can, or cannot, sign in.
+    active: Option<bool>,
+    /// Only those with this role.
+    role: Option<Role>,
 }
 
 async fn me(visit: &Visit) -> Result<Option<User>, Refusal> {

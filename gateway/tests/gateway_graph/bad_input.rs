@@ -116,7 +116,7 @@ async fn another_s_ids_and_ids_that_are_none_answer_as_missing_ones() {
     ] {
         let read = format!(
             r#"{{ user(id: "{user}") {{ id }} order(id: "{order}") {{ id }} payment(id: "{payment}") {{ id }}
-                paymentByOrder(orderId: "{order}") {{ id }} orders(userId: "{user}") {{ data {{ id }} }} }}"#
+                paymentByOrder(orderId: "{order}") {{ id }} orders(filter: {{userId: "{user}"}}) {{ data {{ id }} }} }}"#
         );
         let mut told = vec![world.data(&mallory, &read).await];
         for mutation in [

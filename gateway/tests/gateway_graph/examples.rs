@@ -147,12 +147,12 @@ async fn lists_take_their_filters() {
     let admin = world.admin();
     let ada_id = ada.viewer.user_id.to_string();
     let cases = [
-        (r#"users(search: "ada", active: true, role: CUSTOMER)"#.to_owned(), Some(ada_id.clone())),
-        (r#"users(search: "ada", role: ADMIN)"#.to_owned(), None),
-        (format!(r#"orders(userId: "{ada_id}", status: PENDING)"#), Some(order.clone())),
-        ("orders(status: SHIPPED)".to_owned(), None),
-        (format!(r#"payments(userId: "{ada_id}", status: PENDING)"#), Some(payment)),
-        ("payments(status: PARTIALLY_REFUNDED)".to_owned(), None),
+        (r#"users(filter: {search: "ada", active: true, role: CUSTOMER})"#.to_owned(), Some(ada_id.clone())),
+        (r#"users(filter: {search: "ada", role: ADMIN})"#.to_owned(), None),
+        (format!(r#"orders(filter: {{userId: "{ada_id}", status: PENDING}})"#), Some(order.clone())),
+        ("orders(filter: {status: SHIPPED})".to_owned(), None),
+        (format!(r#"payments(filter: {{userId: "{ada_id}", status: PENDING}})"#), Some(payment)),
+        ("payments(filter: {status: PARTIALLY_REFUNDED})".to_owned(), None),
         ("myOrders".to_owned(), None),
         ("myPayments".to_owned(), None),
         ("products(limit: 1)".to_owned(), Some("prod-1".to_owned())),

@@ -153,10 +153,10 @@ async fn variables_that_may_be_left_out_are_taken_as_left_out() {
     let body = world.ask_with(Some(&ada), document, variables).await;
     assert_eq!(body, json!({ "data": { "updateUser": { "firstName": "Augusta" } } }));
     assert_eq!(world.store.take_changes(), ["UpdateUser first_name,last_name"]);
-    let list = "query($limit: Int, $status: OrderStatus) { myOrders(limit: $limit, status: $status) { data { id } } }";
-    assert_eq!(world.ask(Some(&ada), list).await, json!({ "data": { "myOrders": { "data": [] } } }));
+    let list = "query($limit: Int, $status: OrderStatus) { orders(limit: $limit, filter: {status: $status}) { data { id } } }";
+    assert_eq!(world.ask(Some(&ada), list).await, json!({ "data": { "orders": { "data": [] } } }));
     let body = world.ask_with(Some(&ada), list, json!({ "limit": null, "status": null })).await;
-    assert_eq!(body, json!({ "data": { "myOrders": { "data": [] } } }));
+    assert_eq!(body, json!({ "data": { "orders": { "data": [] } } }));
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn an_admin_sees_everything_and_moves_orders_on() {
     let all = world
         .data(
             &admin,
-            r#"{ users(search: "ADA") { data { id orders { id payment { id } } } pageInfo { total } } }"#,
+            r#"{ users(filter: {search: "ADA"}) { data { id orders { id payment { id } } } pageInfo { total } } }"#,
         )
         .await;
     assert_eq!(
