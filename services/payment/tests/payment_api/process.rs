@@ -2,6 +2,10 @@
 
 use std::{process::Stdio, time::Duration};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use testkit::Database;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -91,8 +95,7 @@ async fn it_lives_without_the_user_service_is_not_ready_and_stops_when_asked() {
     assert!(get(&admin, "/live").await.starts_with("HTTP/1.1 200"));
     let ready = get(&admin, "/ready").await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("database: ok"), "{ready}");
-    let pid = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    kill(Pid::from_raw(child.id().unwrap().cast_signed()), Signal::SIGTERM).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await.expect("it does not stop");
     assert!(ended.unwrap().success());
 }
