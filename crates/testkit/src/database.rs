@@ -53,7 +53,8 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let (server, statement) = (self.server.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        let (server, statement) =
+            (self.server.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         // A runtime of its own: the test's can't be waited for from inside it.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -75,7 +76,10 @@ async fn template(server: &PgConnectOptions, service: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(service);
     let migrator = Migrator::new(folder.as_path()).await.unwrap();
     let version = migrator.iter().fold(0_u64, |hash, migration| {
-        migration.checksum.iter().fold(hash, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+        migration
+            .checksum
+            .iter()
+            .fold(hash, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(*byte)))
     });
     let name = format!("template_{service}_{version:x}");
     let mut connection = PgConnection::connect_with(server).await.unwrap();

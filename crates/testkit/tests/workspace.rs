@@ -35,9 +35,15 @@ fn dependencies_point_one_way() {
             .iter()
             .find(|(name, _)| *name == package.name.as_str())
             .unwrap_or_else(|| panic!("{} has no place in the tree: add it to ARROWS", package.name));
-        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+        for dependency in
+            package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal)
+        {
             let name = dependency.name.as_str();
-            assert!(!ours.contains(name) || allowed.contains(&name), "{} must not depend on {name}", package.name);
+            assert!(
+                !ours.contains(name) || allowed.contains(&name),
+                "{} must not depend on {name}",
+                package.name
+            );
         }
     }
 }
@@ -65,6 +71,50 @@ fn the_services_have_the_same_file_names() {
         assert!(entity.exists() && use_cases.exists(), "{service}: the entity or its use cases");
         let main = fs::read_to_string(root().join(format!("services/{service}/src/main.rs"))).unwrap();
         assert!(main.lines().count() <= 30, "{service}: main.rs has more than 30 lines");
+    }
+}
+
+#[test]
+fn every_reason_of_a_refusal_is_in_the_contract_of_errors() {
+    let contract = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let table = &contract[contract.find("## The reasons").unwrap()..];
+    let told: BTreeSet<&str> = table.split('`').skip(1).step_by(2).filter(|word| is_a_reason(word)).collect();
+    let mut given = BTreeSet::new();
+    for folder in ["services/user", "services/order", "services/payment", "gateway", "crates/runtime"] {
+        collect_reasons(&root().join(folder).join("src"), &mut given);
+    }
+    let given: BTreeSet<&str> =
+        given.iter().map(String::as_str).filter(|word| !NO_REASONS.contains(word)).collect();
+    assert_eq!(given, told, "left: in the code; right: in docs/errors.md");
+}
+
+/// Words of the same shape that are something else.
+const NO_REASONS: &[&str] = &[
+    "BAD_USER_INPUT",
+    "FAILED_PRECONDITION",
+    "RATE_LIMITED",
+    "SCREAMING_SNAKE_CASE",
+    "SOME_REASON",
+    "NO_COLOR",
+];
+
+/// Words of two parts or more; those of one, such as FORBIDDEN, are names of codes too.
+fn is_a_reason(word: &str) -> bool {
+    word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+/// Adds the literals of that shape in the sources below `folder`. Variables stand in `config.rs`, or behind `env =`.
+fn collect_reasons(folder: &Path, reasons: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_reasons(&path, reasons);
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("config.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().filter(|line| !line.contains("env =") && !line.contains("_URL\""));
+            let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2).collect::<Vec<_>>());
+            reasons.extend(literals.filter(|word| is_a_reason(word)).map(str::to_owned));
+        }
     }
 }
 
