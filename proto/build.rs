@@ -40,8 +40,9 @@ fn main() -> anyhow::Result<()> {
 
 /// A match from the path of each RPC to its `common.v1.access` option.
 fn access_table(pool: &DescriptorPool) -> anyhow::Result<String> {
-    let rule =
-        pool.get_extension_by_name("common.v1.access").ok_or_else(|| anyhow::anyhow!("access.proto is missing"))?;
+    let rule = pool
+        .get_extension_by_name("common.v1.access")
+        .ok_or_else(|| anyhow::anyhow!("access.proto is missing"))?;
     let mut table = String::from("match path {\n");
     for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
         let options = method.options();

@@ -34,7 +34,14 @@ pub struct Claims {
 
 impl Claims {
     /// The claims of a new token of this session, good from `now` for [`TOKEN_LIFETIME`].
-    pub fn new(issuer: &str, audience: &str, user: UserId, role: Role, sid: SessionId, now: DateTime<Utc>) -> Self {
+    pub fn new(
+        issuer: &str,
+        audience: &str,
+        user: UserId,
+        role: Role,
+        sid: SessionId,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             iss: issuer.to_owned(),
             aud: audience.to_owned(),

@@ -32,7 +32,8 @@ impl SigningKey {
     /// When the system has no randomness.
     pub fn generate() -> Result<(String, Vec<u8>), KeyError> {
         // Version 1 of PKCS#8: version 2 carries the public key too, which jsonwebtoken can't read.
-        let der = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|e| KeyError(e.to_string()))?;
+        let der =
+            Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|e| KeyError(e.to_string()))?;
         Ok((Uuid::now_v7().to_string(), der.as_ref().to_vec()))
     }
 

@@ -125,13 +125,17 @@ impl Verifier {
     fn check_signature(&self, token: &str) -> Result<Viewer, TokenRefusal> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenRefusal::Invalid)?;
         // jsonwebtoken looks at neither. A critical extension that we do not know must be refused (RFC 7515, 4.1.11).
-        if header.typ.as_deref() != Some(TOKEN_TYPE) || header.crit.is_some() || header.alg != Algorithm::EdDSA {
+        if header.typ.as_deref() != Some(TOKEN_TYPE)
+            || header.crit.is_some()
+            || header.alg != Algorithm::EdDSA
+        {
             return Err(TokenRefusal::Invalid);
         }
         let kid = header.kid.ok_or(TokenRefusal::Invalid)?;
         let keys = self.keys.read().unwrap_or_else(|e| e.into_inner()).clone();
         let key = keys.decoding.get(&kid).ok_or(TokenRefusal::UnknownKey)?;
-        let token = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| TokenRefusal::Invalid)?;
+        let token = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(|_| TokenRefusal::Invalid)?;
         token.claims.viewer().ok_or(TokenRefusal::Invalid)
     }
 }

@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in ["", ".", "1.", ".5", "-1", "+1", "NaN", "inf", "1e3", "1,000", " 1", "1.2.3", "١", "0x10"] {
+        for text in
+            ["", ".", "1.", ".5", "-1", "+1", "NaN", "inf", "1e3", "1,000", " 1", "1.2.3", "١", "0x10"]
+        {
             assert_eq!(Money::parse(text, Currency::USD), Err(ParseError::Malformed), "{text}");
         }
         assert_eq!(Money::parse("0.001", Currency::USD), Err(ParseError::TooPrecise));

@@ -67,7 +67,9 @@ pub fn one_line<C: Parser>(error: &clap::Error) -> String {
         (ErrorKind::MissingRequiredArgument, names) => {
             format!("{program}: {} is not set; {hint}", names.join(", "))
         }
-        (ErrorKind::UnknownArgument, names) => format!("{program}: there is no argument {}; {hint}", names.join(", ")),
+        (ErrorKind::UnknownArgument, names) => {
+            format!("{program}: there is no argument {}; {hint}", names.join(", "))
+        }
         (_, names) => {
             let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
             format!("{program}: {} has a bad value{why}; {hint}", names.join(", "))

@@ -13,7 +13,14 @@ fn key() -> SigningKey {
 }
 
 fn claims() -> Claims {
-    Claims::new("portico", "api", UserId(Uuid::now_v7()), Role::Customer, SessionId(Uuid::now_v7()), Utc::now())
+    Claims::new(
+        "portico",
+        "api",
+        UserId(Uuid::now_v7()),
+        Role::Customer,
+        SessionId(Uuid::now_v7()),
+        Utc::now(),
+    )
 }
 
 fn verifier(key: &SigningKey) -> Verifier {
@@ -25,11 +32,7 @@ fn verifier(key: &SigningKey) -> Verifier {
 /// A token with any header and claims, signed by nobody.
 fn unsigned(header: serde_json::Value, claims: &impl serde::Serialize) -> String {
     let part = |json: Vec<u8>| URL_SAFE_NO_PAD.encode(json);
-    format!(
-        "{}.{}.",
-        part(serde_json::to_vec(&header).unwrap()),
-        part(serde_json::to_vec(claims).unwrap())
-    )
+    format!("{}.{}.", part(serde_json::to_vec(&header).unwrap()), part(serde_json::to_vec(claims).unwrap()))
 }
 
 #[test]
@@ -81,7 +84,10 @@ fn a_token_that_is_signed_by_another_key_under_a_known_name_is_refused() {
     let key = key();
     let (_, der) = SigningKey::generate().unwrap();
     let forger = SigningKey::from_pkcs8(key.public().id, &der).unwrap();
-    assert_eq!(verifier(&key).verify(&forger.sign(&claims()).unwrap(), Utc::now()), Err(TokenRefusal::Invalid));
+    assert_eq!(
+        verifier(&key).verify(&forger.sign(&claims()).unwrap(), Utc::now()),
+        Err(TokenRefusal::Invalid)
+    );
 }
 
 #[test]
@@ -110,7 +116,11 @@ fn a_signed_token_that_lacks_a_claim_or_has_another_type_is_refused() {
     for claim in ["iss", "aud", "sub", "role", "sid", "jti", "iat", "exp"] {
         let mut lacking = whole.clone();
         lacking.as_object_mut().unwrap().remove(claim);
-        assert_eq!(verifier.verify(&sign("at+jwt", &lacking), Utc::now()), Err(TokenRefusal::Invalid), "{claim}");
+        assert_eq!(
+            verifier.verify(&sign("at+jwt", &lacking), Utc::now()),
+            Err(TokenRefusal::Invalid),
+            "{claim}"
+        );
     }
 }
 
