@@ -15,7 +15,7 @@
 //! | [`attach`] | databases for a command that is over in a moment |
 //! | [`environment`] | every variable that this crate reads |
 //!
-//! Each subcommand is a file of its own: [`up`], [`down`], [`env`], [`migrate`], [`admin`], [`sdl`], [`with`].
+//! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
