@@ -1,7 +1,7 @@
 //! Who may come in, in this process: a verifier of tokens that is kept fed with keys and revocations.
 //!
-//! Before it is loaded nobody is let in. From then on new revocations are fetched every [`POLL`], and keys again when a
-//! token names one that is not known, at most once a [`POLL`]. A user service that is away stops nothing.
+//! Before it is loaded nobody is let in. From then on new revocations are fetched every two seconds, and keys again when a
+//! token names one that is not known, at most once in two seconds. A user service that is away stops nothing.
 
 use std::{sync::Arc, time::Duration};
 
