@@ -14,7 +14,8 @@ WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 SETTINGS := settings="$$($(PORTICO) env)" && eval "$$settings"
 # cargo's own runner: a fresh machine has it.
 TEST := cargo test
-NPM_CI := npm ci --prefix tests --no-audit --no-fund --ignore-scripts --loglevel=error
+# What the lock file says. Not `npm ci`: newer ones refuse a lock that leaves out builds for platforms that are not ours.
+NPM_INSTALL := npm install --no-save --prefix tests --no-audit --no-fund --ignore-scripts --loglevel=error
 
 .PHONY: help
 help: ## Say what there is
@@ -92,11 +93,11 @@ test-payment: ## The tests of the payment service
 test-gateway: ## The tests of the gateway
 
 test-federation: ## Compose the graph with another subgraph
-	@$(WITH_NODE) bash -c '$(NPM_CI) && npm run --silent --prefix tests federation'
+	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && npm run --silent --prefix tests federation'
 
 test-browser: ## Drive the IDE in a headless Chromium, against the whole system
 	@cargo build -p portico
-	@$(WITH_BROWSER) bash -c '$(NPM_CI) && scripts/test-browser'
+	@$(WITH_BROWSER) bash -c '$(NPM_INSTALL) && scripts/test-browser'
 
 test-coverage: ## Which lines the tests reach, as HTML in target/coverage
 	@command -v cargo-tarpaulin >/dev/null || cargo install --locked cargo-tarpaulin
@@ -110,7 +111,7 @@ lint: ## Format, clippy and documentation, without a warning
 	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
 
 lint-proto: ## buf's STANDARD lint, and no breaking change against main
-	@$(WITH_NODE) bash -c '$(NPM_CI) && scripts/lint-proto'
+	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/lint-proto'
 
 lint-generated: sdl sqlx ## Whether schema.graphql and the .sqlx folders are up to date
 	@git diff --exit-code -- schema.graphql '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl sqlx` made.' >&2; exit 1; }
