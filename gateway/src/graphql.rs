@@ -13,7 +13,7 @@ mod scalars;
 mod user;
 mod visit;
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, ValidationMode};
 
 pub(crate) use rules::Ruled;
 pub(crate) use scalars::{DECIMAL_RULE, DateTime, Decimal};
@@ -36,8 +36,9 @@ pub(crate) struct Mutation(
 pub(crate) type Schema = async_graphql::Schema<Ruled<Query>, Ruled<Mutation>, EmptySubscription>;
 
 /// Builds the graph. It holds nothing of a request: who asks and what was loaded comes with each, as its [`Visit`].
-pub(crate) fn schema() -> Schema {
+pub(crate) fn schema(validation: ValidationMode) -> Schema {
     Schema::build(Ruled::nullable(Query::default()), Ruled::required(Mutation::default()), EmptySubscription)
+        .validation_mode(validation)
         .enable_federation()
         // A suggestion tells the names of a schema that may not be asked for.
         .disable_suggestions()
@@ -51,5 +52,5 @@ pub fn sdl() -> String {
         .include_specified_by()
         .prefer_single_line_descriptions()
         .use_space_ident();
-    schema().sdl_with_options(options)
+    schema(ValidationMode::Strict).sdl_with_options(options)
 }

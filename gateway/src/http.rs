@@ -14,6 +14,7 @@ mod viewer;
 
 use std::{sync::Arc, time::Duration};
 
+use async_graphql::ValidationMode;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
@@ -44,6 +45,8 @@ const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
 /// What all requests share.
 pub(crate) struct Edge {
     schema: Schema,
+    /// The same for documents that it has found to be valid.
+    unvalidating: Schema,
     inputs: Inputs,
     documents: Documents,
     services: Arc<Services>,
@@ -55,11 +58,12 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) fn new(config: &Config, services: Arc<Services>, sessions: Sessions) -> Self {
-        let schema = schema();
+        let (schema, unvalidating) = (schema(ValidationMode::Strict), schema(ValidationMode::Fast));
         Self {
             inputs: Inputs::of(&schema),
             documents: Documents::new(config.document_cache_bytes),
             schema,
+            unvalidating,
             services,
             sessions,
             introspection: config.allows_introspection(),

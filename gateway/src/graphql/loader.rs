@@ -13,10 +13,15 @@ use std::{
 };
 
 use dataloader::{BatchFn, cached};
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use runtime::{Refusal, page::MAX_BATCH};
 
 use crate::clients::Calls;
+
+/// How often a key yields before it is fetched. All fields of a level ask for theirs in one turn of the request's task,
+/// so one is enough, and each polls the whole request again. It is enough because the request runs without tokio's budget
+/// for a turn (see `http::execute`), which would cut a level of more than a hundred keys into several turns.
+const YIELDS: usize = 1;
 
 /// What a source answers: values with their keys, in any order.
 pub(super) type Fetched<S> = Result<Vec<(<S as Source>::Key, <S as Source>::Value)>, Refusal>;
@@ -51,15 +56,23 @@ impl<S: Source> Default for Loader<S> {
 
 impl<S: Source> Loader<S> {
     /// The value of `key`; `None` when there is none for this viewer.
-    pub(super) async fn load(
-        &self,
-        calls: &Arc<Calls>,
+    ///
+    /// Boxed: the future of every field of a type is as large as that of its largest field, and those of the many
+    /// fields that load nothing shall be small.
+    pub(super) fn load<'a>(
+        &'a self,
+        calls: &'a Arc<Calls>,
         key: S::Key,
-    ) -> Result<Option<Arc<S::Value>>, Refusal> {
+    ) -> BoxFuture<'a, Result<Option<Arc<S::Value>>, Refusal>> {
+        Box::pin(self.load_unboxed(calls, key))
+    }
+
+    async fn load_unboxed(&self, calls: &Arc<Calls>, key: S::Key) -> Result<Option<Arc<S::Value>>, Refusal> {
         let loader = self.cached.get_or_init(|| {
             // The keys are cut into calls in `Batch`: the crate would send each full batch before it looks at the next.
             cached::Loader::new(Batch { calls: calls.clone(), source: PhantomData })
                 .with_max_batch_size(usize::MAX)
+                .with_yield_count(YIELDS)
         });
         let outcome = match loader.try_load(key.clone()).await {
             Ok(outcome) => outcome,

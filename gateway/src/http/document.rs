@@ -3,7 +3,13 @@
 //! A document's size is counted with its fragments spread, before anything else looks at it: nested fragments make a
 //! kilobyte stand for billions of fields, and the validation of the GraphQL crate spreads them all.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_graphql::{
     Name, ServerError,
@@ -33,6 +39,10 @@ pub(super) struct Documents {
 /// A parsed document that is small enough to be looked at.
 pub(super) struct Document {
     pub(super) parsed: ExecutableDocument,
+    /// Whether none of its operations takes variables, so that it is valid always or never.
+    constant: bool,
+    /// Whether it is `constant` and was found to be valid.
+    valid: AtomicBool,
     /// About how much memory it takes.
     bytes: u32,
 }
@@ -57,9 +67,25 @@ impl Documents {
         let size = measure(&parsed).map_err(Refused::by_kind)?;
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let bytes = size.written.saturating_mul(BYTES_PER_FIELD).saturating_add(bytes.saturating_mul(2));
-        let document = Arc::new(Document { parsed, bytes });
+        let mut operations = parsed.operations.iter();
+        let constant = operations.all(|(_, operation)| operation.node.variable_definitions.is_empty());
+        let document = Arc::new(Document { parsed, constant, valid: AtomicBool::new(false), bytes });
         self.cache.insert(text.into(), document.clone());
         Ok(document)
+    }
+}
+
+impl Document {
+    /// Notes that a field of it ran, which none does before all of it was found to be valid.
+    pub(super) fn ran(&self) {
+        if self.constant {
+            self.valid.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether validating it once more would find the same.
+    pub(super) fn is_known_to_be_valid(&self) -> bool {
+        self.valid.load(Ordering::Relaxed)
     }
 }
 
@@ -192,6 +218,19 @@ mod tests {
         let second = documents.parse("{ me { id } }").ok().unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert!(!Arc::ptr_eq(&first, &documents.parse("{ me {  id } }").ok().unwrap()));
+    }
+
+    #[test]
+    fn only_a_document_without_variables_is_valid_for_good() {
+        let documents = Documents::new(1_000_000);
+        for (text, for_good) in
+            [("{ me { id } }", true), ("query ($id: ID!) { user(id: $id) { id } }", false)]
+        {
+            let document = documents.parse(text).ok().unwrap();
+            assert!(!document.is_known_to_be_valid(), "{text}");
+            document.ran();
+            assert_eq!(document.is_known_to_be_valid(), for_good, "{text}");
+        }
     }
 
     #[test]
