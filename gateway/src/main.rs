@@ -2,6 +2,9 @@
 
 use gateway::{App, Clients, Config};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let config: Config = runtime::config::load();
     let log = config.logs.clone();
