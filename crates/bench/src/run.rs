@@ -47,7 +47,7 @@ pub(crate) struct Plan {
     pub(crate) warm_up: u64,
 }
 
-const FULL: Plan = Plan { rounds: 7, seconds: 8, warm_up: 4 };
+const FULL: Plan = Plan { rounds: 5, seconds: 4, warm_up: 2 };
 const QUICK: Plan = Plan { rounds: 2, seconds: 2, warm_up: 1 };
 
 /// What a run came to.
