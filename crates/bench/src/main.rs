@@ -39,6 +39,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use runtime::lifecycle;
 
+/// The gateway's own, so that what it is measured beside has the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Portico: without a subcommand all that docs/performance.md tells.
 #[derive(Parser, Debug)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
