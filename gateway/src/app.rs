@@ -9,6 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
+use futures::future::join;
+use messaging::{Broker, revocations};
 use runtime::{
     Sessions, Stop,
     admin::{self, Check},
@@ -31,12 +33,14 @@ pub struct App {
     config: Config,
     sessions: Sessions,
     users: Transport,
+    broker: Broker,
     router: Router,
 }
 
 impl App {
-    /// Wires the gateway; does no I/O. `sessions` is passed in: in one process with the services, all share it.
-    pub fn build(config: Config, clients: Clients, sessions: Sessions) -> Self {
+    /// Wires the gateway; does no I/O. `sessions` and `broker` are passed in: in one process with the services, all
+    /// share them.
+    pub fn build(config: Config, clients: Clients, sessions: Sessions, broker: Broker) -> Self {
         let users = clients.user.clone();
         let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients)), sessions.clone()));
         let mut router = Router::new()
@@ -48,7 +52,7 @@ impl App {
             router = router.merge(ide::router());
         }
         let router = router.fallback(http::unknown_path);
-        Self { config, sessions, users, router }
+        Self { config, sessions, users, broker, router }
     }
 
     /// The routes, for who serves them themselves.
@@ -81,7 +85,8 @@ impl App {
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let bound = self.bind().await?;
         tracing::info!(graph = %bound.address()?, admin = %bound.admin_address()?, "the gateway listens");
-        let following = tokio::spawn(self.sessions.follow(self.users, stop.clone()));
+        let revocations = revocations::follow(self.broker, self.sessions.clone(), stop.clone());
+        let following = tokio::spawn(join(self.sessions.follow(self.users, stop.clone()), revocations));
         let outcome = bound.serve(stop).await;
         following.abort();
         outcome

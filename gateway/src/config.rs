@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use messaging::BrokerConfig;
 use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
 
 /// On or off.
@@ -51,6 +52,9 @@ pub struct Config {
     /// How much memory the parsed documents may take that are kept for the next request, in bytes.
     #[arg(long, env = "GATEWAY_DOCUMENT_CACHE_BYTES", default_value_t = 8 * 1024 * 1024)]
     pub document_cache_bytes: u64,
+    /// Where events are heard.
+    #[command(flatten)]
+    pub broker: BrokerConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

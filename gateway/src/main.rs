@@ -1,6 +1,7 @@
 //! The binary `gateway`: the graph in a process of its own.
 
 use gateway::{App, Clients, Config};
+use messaging::RabbitMq;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -11,6 +12,7 @@ fn main() -> std::process::ExitCode {
     runtime::lifecycle::run(&log, |stop| async move {
         let sessions = runtime::Sessions::new(&config.tokens, runtime::Clock::system());
         let clients = Clients::connect(&config)?;
-        App::build(config, clients, sessions).run(stop).await
+        let broker = RabbitMq::new(&config.broker, "gateway")?;
+        App::build(config, clients, sessions, broker.into()).run(stop).await
     })
 }

@@ -35,6 +35,6 @@ impl Embedded {
             order: in_process(guard.around(services.orders)),
             payment: in_process(guard.around(services.payments)),
         };
-        App::build(config, clients, sessions).run(stop).await
+        App::build(config, clients, sessions, messaging::Bus::new(vec![]).into()).run(stop).await
     }
 }

@@ -4,16 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc};
 
 use crate::{
-    CloudEvent, Consumer, Failure,
+    CloudEvent, Consumer, Failure, Heard, Listener,
     inbox::{self, Attempt},
     store,
 };
 
 /// How many events one consumer handles at once. Each holds a connection of the pool that also serves requests.
 const AT_ONCE: usize = 4;
+/// How many events a listener may be behind before it misses some.
+const LIVE: usize = 1024;
 /// How long an inbox row is kept: far longer than any event comes again.
 const INBOX_KEPT: TimeDelta = TimeDelta::days(30);
 
@@ -50,6 +52,7 @@ pub(crate) enum Patience {
 pub struct Bus {
     subscriptions: Arc<[Subscription]>,
     retries: Retries,
+    live: broadcast::Sender<Arc<CloudEvent>>,
 }
 
 struct Subscription {
@@ -62,7 +65,12 @@ impl Bus {
     /// A bus to these consumers, with the default [`Retries`]. Their names differ: inbox rows are known by them.
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
         let subscribe = |consumer| Subscription { consumer, slots: Semaphore::new(AT_ONCE) };
-        Self { subscriptions: consumers.into_iter().map(subscribe).collect(), retries: Retries::default() }
+        let (live, _) = broadcast::channel(LIVE);
+        Self {
+            subscriptions: consumers.into_iter().map(subscribe).collect(),
+            retries: Retries::default(),
+            live,
+        }
     }
 
     /// The same bus with other retries.
@@ -84,9 +92,34 @@ impl Bus {
         Ok(pruned)
     }
 
+    pub(crate) fn listen(&self, names: &[&'static str]) -> Listener {
+        let (names, mut live) = (names.to_vec(), self.live.subscribe());
+        let (sender, heard) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let mut next = Heard::Anew;
+            while sender.send(next).await.is_ok() {
+                next = loop {
+                    match live.recv().await {
+                        Ok(event) if event.name().is_some_and(|name| names.contains(&name)) => {
+                            break Heard::Event(event);
+                        }
+                        Ok(_) => {}
+                        Err(RecvError::Lagged(_)) => break Heard::Anew,
+                        Err(RecvError::Closed) => return,
+                    }
+                };
+            }
+        });
+        Listener { heard }
+    }
+
     /// Hands an event to all consumers that want it. `true` once each has committed its effect or laid the event to
     /// rest, which is at once when nobody wants it; `false` only without patience.
     pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+        if self.live.receiver_count() > 0 {
+            // Without a listener any more, nobody misses it.
+            let _ = self.live.send(Arc::new(event.clone()));
+        }
         let wants =
             |one: &&Subscription| event.name().is_some_and(|name| one.consumer.events().contains(&name));
         let deliveries =

@@ -5,16 +5,21 @@
 //! database happens once, or it rests there as a dead letter with the reason; the events of one aggregate are told in
 //! their order, one after the other, and an aggregate whose event can't be handled yet holds up no other.
 
+mod broker;
 mod bus;
 mod consumer;
 mod event;
 mod inbox;
 mod outbox;
+mod rabbitmq;
 pub mod relay;
+pub mod revocations;
 mod store;
 
+pub use broker::{Broker, BrokerConfig, Heard, Listener};
 pub use bus::{Bus, Retries};
 pub use consumer::{Consumer, Failure};
 pub use event::{CloudEvent, Event};
 pub use outbox::Outbox;
+pub use rabbitmq::RabbitMq;
 pub use relay::RelayError;

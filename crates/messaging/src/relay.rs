@@ -21,7 +21,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{leader::Leader, lines::Lines};
-use crate::{Bus, Outbox, bus::Patience, store::Row};
+use crate::{Broker, Outbox, bus::Patience, store::Row};
 
 /// How often the outbox is looked at when nothing wakes the relay.
 const POLL: Duration = Duration::from_secs(1);
@@ -49,9 +49,9 @@ pub enum RelayError {
     Broken(#[from] JoinError),
 }
 
-/// Relays `outbox` to `bus` until `stop`: leads when it can and stands by when another does. A database that is down,
+/// Relays `outbox` to `broker` until `stop`: leads when it can and stands by when another does. A database that is down,
 /// at the start or later, is waited for. What is being handled at `stop` is rolled back, and told at the next start.
-pub async fn run(outbox: Outbox, bus: Bus, stop: Stop) {
+pub async fn run(outbox: Outbox, broker: Broker, stop: Stop) {
     let source = outbox.source;
     let mut said = None;
     while let Some(lead) = stop.run_until_cancelled(Leader::wait(&outbox)).await {
@@ -59,7 +59,7 @@ pub async fn run(outbox: Outbox, bus: Bus, stop: Stop) {
             Ok(leader) => {
                 said = None;
                 tracing::info!(source, "the relay leads");
-                let Some(error) = lead_until_lost(leader, &outbox, &bus, &stop).await else { return };
+                let Some(error) = lead_until_lost(leader, &outbox, &broker, &stop).await else { return };
                 tracing::warn!(source, %error, "the relay lost the lead");
             }
             Err(error) => {
@@ -75,11 +75,16 @@ pub async fn run(outbox: Outbox, bus: Bus, stop: Stop) {
 }
 
 /// Leads. Answers why that ended; `None` when it was asked to stop.
-async fn lead_until_lost(leader: Leader, outbox: &Outbox, bus: &Bus, stop: &Stop) -> Option<RelayError> {
-    let mut turn = Turn::new(leader, outbox, bus, Patience::Wait);
+async fn lead_until_lost(
+    leader: Leader,
+    outbox: &Outbox,
+    broker: &Broker,
+    stop: &Stop,
+) -> Option<RelayError> {
+    let mut turn = Turn::new(leader, outbox, broker, Patience::Wait);
     let lost = tokio::select! {
         lost = turn.go_on() => lost.err(),
-        () = upkeep::keep(outbox, bus) => None,
+        () = upkeep::keep(outbox, broker) => None,
         () = stop.cancelled() => None,
     };
     upkeep::forget(outbox);
@@ -94,9 +99,9 @@ impl Outbox {
     ///
     /// # Errors
     /// When the database fails, or another relay leads for longer than 5 seconds.
-    pub async fn relay_once(&self, bus: &Bus) -> Result<usize, RelayError> {
+    pub async fn relay_once(&self, broker: &Broker) -> Result<usize, RelayError> {
         let leader = timeout(FOR_THE_LEAD, Leader::wait(self)).await.map_err(|_| RelayError::NotLeader)??;
-        let mut turn = Turn::new(leader, self, bus, Patience::Leave);
+        let mut turn = Turn::new(leader, self, broker, Patience::Leave);
         let told = turn.drain().await;
         turn.end().await;
         told
@@ -107,7 +112,7 @@ impl Outbox {
 struct Turn<'a> {
     leader: Leader,
     outbox: &'a Outbox,
-    bus: &'a Bus,
+    broker: &'a Broker,
     patience: Patience,
     lines: Lines,
     deliveries: JoinSet<Delivery>,
@@ -123,9 +128,9 @@ struct Delivery {
 }
 
 impl<'a> Turn<'a> {
-    fn new(leader: Leader, outbox: &'a Outbox, bus: &'a Bus, patience: Patience) -> Self {
+    fn new(leader: Leader, outbox: &'a Outbox, broker: &'a Broker, patience: Patience) -> Self {
         let (lines, deliveries) = (Lines::default(), JoinSet::new());
-        Self { leader, outbox, bus, patience, lines, deliveries, left_behind: false }
+        Self { leader, outbox, broker, patience, lines, deliveries, left_behind: false }
     }
 
     /// Tells what comes until the lead is lost.
@@ -178,9 +183,9 @@ impl<'a> Turn<'a> {
     fn deliver(&mut self, row: Row) {
         let (id, subject, patience) = (row.id, row.subject, self.patience);
         let event = row.into_event(self.outbox.source);
-        let bus = self.bus.clone();
+        let broker = self.broker.clone();
         self.deliveries
-            .spawn(async move { Delivery { id, subject, told: bus.tell(&event, patience).await } });
+            .spawn(async move { Delivery { id, subject, told: broker.tell(&event, patience).await } });
     }
 
     /// Marks what was told, `first` and whatever else is by now, and begins to tell what comes next to it. What was

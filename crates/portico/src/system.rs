@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use gateway::{Bound, Clients};
-use messaging::Bus;
+use messaging::{Broker, Bus};
 use runtime::{Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -27,6 +27,7 @@ pub struct System {
     payment: Arc<payment::App>,
     gateway: Bound,
     sessions: Sessions,
+    broker: Broker,
     development: bool,
 }
 
@@ -44,7 +45,10 @@ impl System {
         let payment = payment::App::build(settings.of()?, sessions.clone(), clock)?;
         let clients =
             Clients { user: user.transport(), order: order.transport(), payment: payment.transport() };
-        let gateway = gateway::App::build(settings.of()?, clients, sessions.clone()).bind().await?;
+        let consumers = [user.consumers(), order.consumers(), payment.consumers()];
+        let broker = Broker::from(Bus::new(consumers.concat()));
+        let gateway =
+            gateway::App::build(settings.of()?, clients, sessions.clone(), broker.clone()).bind().await?;
         let development = settings.is_development();
         Ok(Self {
             user: user.into(),
@@ -52,6 +56,7 @@ impl System {
             payment: payment.into(),
             gateway,
             sessions,
+            broker,
             development,
         })
     }
@@ -89,12 +94,15 @@ impl System {
         tasks.spawn(async move { user.background(for_user).await });
         tasks.spawn(async move { order.background(for_order).await });
         tasks.spawn(async move { payment.background(for_payment).await });
-        let consumers = [self.user.consumers(), self.order.consumers(), self.payment.consumers()];
-        let bus = Bus::new(consumers.into_iter().flatten().collect());
-        for outbox in [self.user.outbox(), self.order.outbox(), self.payment.outbox()] {
-            let relay = messaging::relay::run(outbox, bus.clone(), stop.clone());
+        let members = [
+            (self.user.outbox(), self.user.consumers()),
+            (self.order.outbox(), self.order.consumers()),
+            (self.payment.outbox(), self.payment.consumers()),
+        ];
+        for (outbox, consumers) in members {
+            let events = self.broker.clone().serve(outbox, consumers, stop.clone());
             tasks.spawn(async move {
-                relay.await;
+                events.await;
                 Ok(())
             });
         }

@@ -8,7 +8,7 @@ use axum::{
 };
 use gateway::{App, Clients};
 use http_body_util::BodyExt;
-use messaging::Bus;
+use messaging::{Broker, Bus};
 use order::SeedProduct;
 use runtime::{Clock, Sessions, Stop, config::parse};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(crate) struct RealWorld {
     user: Arc<user::App>,
     order: order::App,
     payment: payment::App,
-    bus: Bus,
+    broker: Broker,
     _stop: DropGuard,
     // Last, so that they are dropped after all that uses them.
     _databases: [Database; 3],
@@ -55,12 +55,14 @@ impl RealWorld {
         let order = order::App::build(orders, sessions.clone(), clock.clone()).unwrap();
         let payments = parse(["payment", "--database-url", payments]).unwrap();
         let payment = payment::App::build(payments, sessions.clone(), clock).unwrap();
+        let broker = Broker::from(Bus::new([order.consumers(), payment.consumers()].concat()));
         let clients =
             Clients { user: user.transport(), order: order.transport(), payment: payment.transport() };
         let gateway = App::build(
             parse(["gateway", "--environment", "development"]).unwrap(),
             clients,
             sessions.clone(),
+            broker.clone(),
         );
         let stop = Stop::new();
         tokio::spawn(sessions.clone().follow(user.transport(), stop.clone()));
@@ -77,8 +79,7 @@ impl RealWorld {
             ])
             .await
             .unwrap();
-        let bus = Bus::new([order.consumers(), payment.consumers()].concat());
-        Self { gateway, user, order, payment, bus, _stop: stop.drop_guard(), _databases: databases }
+        Self { gateway, user, order, payment, broker, _stop: stop.drop_guard(), _databases: databases }
     }
 
     /// Lets all that happened have its effect in the other services.
@@ -87,7 +88,7 @@ impl RealWorld {
             // What is owed after an order was cancelled is given back by the job that also recovers attempts.
             let mut told = self.payment.payments().attempts().recover_once().await.unwrap();
             for outbox in [self.user.outbox(), self.order.outbox(), self.payment.outbox()] {
-                told += outbox.relay_once(&self.bus).await.unwrap();
+                told += outbox.relay_once(&self.broker).await.unwrap();
             }
             if told == 0 {
                 return;

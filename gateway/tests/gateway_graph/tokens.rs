@@ -129,7 +129,7 @@ async fn before_keys_are_known_a_token_is_neither_good_nor_bad() {
     let config: Config = runtime::config::parse(["gateway"]).unwrap();
     let sessions = Sessions::new(&config.tokens, Clock::system());
     let clients = Clients::connect(&config).unwrap();
-    let app = App::build(config, clients, sessions);
+    let app = App::build(config, clients, sessions, messaging::Bus::new(vec![]).into());
     let ask = |path: &str| {
         let request = Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", tokens.customer().token.expose_secret()));

@@ -164,7 +164,7 @@ impl World {
                 *address = "127.0.0.1:0".to_owned();
             }
         }
-        let app = App::build(config, clients, sessions.clone());
+        let app = App::build(config, clients, sessions.clone(), messaging::Bus::new(vec![]).into());
         Self { tokens, clock, sessions, store, calls, faults, heard, app }
     }
 

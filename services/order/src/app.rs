@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use messaging::{Consumer, Outbox};
+use messaging::{Broker, Consumer, Outbox, RabbitMq, revocations};
 use proto::order::v1::order_service_server::OrderServiceServer;
 use runtime::{
     Clock, Sessions, Stop,
@@ -120,6 +120,13 @@ impl App {
         let following = self.sessions.clone().follow(users, stop.clone());
         tasks.spawn(async move {
             following.await;
+            Ok(())
+        });
+        let broker = Broker::from(RabbitMq::new(&self.config.broker, "order")?);
+        let revocations = revocations::follow(broker.clone(), self.sessions.clone(), stop.clone());
+        let events = broker.serve(self.outbox(), self.consumers(), stop.clone());
+        tasks.spawn(async move {
+            tokio::join!(revocations, events);
             Ok(())
         });
         tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));

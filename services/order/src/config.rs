@@ -1,6 +1,7 @@
 //! The settings of the order service.
 
 use clap::Parser;
+use messaging::BrokerConfig;
 use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
 use secrecy::SecretString;
 
@@ -26,6 +27,9 @@ pub struct Config {
     /// Whether it runs for people who build (gRPC reflection is on) or for people who use.
     #[arg(long, env = "PORTICO_ENV", value_enum, default_value = "production")]
     pub environment: Environment,
+    /// Where events are told and heard.
+    #[command(flatten)]
+    pub broker: BrokerConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

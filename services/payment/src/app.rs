@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use messaging::{Consumer, Outbox};
+use messaging::{Broker, Consumer, Outbox, RabbitMq, revocations};
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use runtime::{
     Clock, Sessions, Stop,
@@ -130,6 +130,13 @@ impl App {
         let following = self.sessions.clone().follow(users, stop.clone());
         tasks.spawn(async move {
             following.await;
+            Ok(())
+        });
+        let broker = Broker::from(RabbitMq::new(&self.config.broker, "payment")?);
+        let revocations = revocations::follow(broker.clone(), self.sessions.clone(), stop.clone());
+        let events = broker.serve(self.outbox(), self.consumers(), stop.clone());
+        tasks.spawn(async move {
+            tokio::join!(revocations, events);
             Ok(())
         });
         tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));

@@ -1,5 +1,6 @@
 //! The settings of the payment service.
 
+use messaging::BrokerConfig;
 use std::time::Duration;
 
 use clap::{Args, Parser};
@@ -31,6 +32,9 @@ pub struct Config {
     /// How long things may take.
     #[command(flatten)]
     pub timing: Timing,
+    /// Where events are told and heard.
+    #[command(flatten)]
+    pub broker: BrokerConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use identity::Role;
-use messaging::{Consumer, Outbox};
+use messaging::{Broker, Consumer, Outbox, RabbitMq, revocations};
 use proto::user::v1::user_service_server::UserServiceServer;
 use runtime::{
     Clock, Refusal, Sessions, Stop,
@@ -116,7 +116,11 @@ impl App {
             stop.cancel();
             ended
         };
-        let ((), served, worked) = tokio::join!(follow, serve, self.background(stop.clone()));
+        let broker = Broker::from(RabbitMq::new(&self.config.broker, "user")?);
+        let revocations = revocations::follow(broker.clone(), self.changes.sessions.clone(), stop.clone());
+        let events = broker.serve(self.outbox(), self.consumers(), stop.clone());
+        let ((), (), (), served, worked) =
+            tokio::join!(follow, revocations, events, serve, self.background(stop.clone()));
         served.and(worked)
     }
 

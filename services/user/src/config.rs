@@ -1,6 +1,7 @@
 //! The settings of the user service.
 
 use clap::{Args, Parser, value_parser};
+use messaging::BrokerConfig;
 use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
 use secrecy::SecretString;
 
@@ -35,6 +36,9 @@ pub struct Config {
     /// How logins slow down.
     #[command(flatten)]
     pub login: LoginLimits,
+    /// Where events are told and heard.
+    #[command(flatten)]
+    pub broker: BrokerConfig,
     /// Whose tokens are given and accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

@@ -5,18 +5,18 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::time::interval;
 
-use crate::{Bus, Outbox, store};
+use crate::{Broker, Outbox, store};
 
 const MEASURE: Duration = Duration::from_secs(10);
 const PRUNE: Duration = Duration::from_secs(10 * 60);
 
 /// Measures and prunes for as long as the leader leads. A failure is told, and mended by the next time.
-pub(super) async fn keep(outbox: &Outbox, bus: &Bus) {
+pub(super) async fn keep(outbox: &Outbox, broker: &Broker) {
     let (mut measure_now, mut prune_now) = (interval(MEASURE), interval(PRUNE));
     loop {
         let outcome = tokio::select! {
             _ = measure_now.tick() => measure(outbox).await,
-            _ = prune_now.tick() => prune(outbox, bus).await,
+            _ = prune_now.tick() => prune(outbox, broker).await,
         };
         if let Err(error) = outcome {
             tracing::warn!(source = outbox.source, %error, "the outbox can't be measured or pruned");
@@ -42,9 +42,13 @@ fn gauges(outbox: &Outbox, waiting: f64, oldest: f64) {
     metrics::gauge!("outbox_oldest_waiting_seconds", "source" => outbox.source).set(oldest);
 }
 
-async fn prune(outbox: &Outbox, bus: &Bus) -> Result<(), sqlx::Error> {
+async fn prune(outbox: &Outbox, broker: &Broker) -> Result<(), sqlx::Error> {
     let now = Utc::now();
-    let (events, inboxes) = (outbox.prune(now).await?, bus.prune(now).await?);
+    let events = outbox.prune(now).await?;
+    let inboxes = match broker {
+        Broker::InProcess(bus) => bus.prune(now).await?,
+        Broker::RabbitMq(_) => 0,
+    };
     tracing::debug!(source = outbox.source, events, inboxes, "pruned");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use messaging::{Bus, Outbox, RelayError, relay};
+use messaging::{Broker, Bus, Outbox, RelayError, relay};
 use runtime::Stop;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ async fn leaders(world: &World) -> Vec<i32> {
 }
 
 /// As another process would: an outbox of its own, which nobody wakes.
-fn other_process(world: &World, bus: &Bus) -> crate::world::Running {
+fn other_process(world: &World, bus: &Broker) -> crate::world::Running {
     let stop = Stop::new();
     let outbox = Outbox::new(world.pool().clone(), "order");
     let task = tokio::spawn(relay::run(outbox, bus.clone(), stop.clone()));
@@ -32,10 +32,10 @@ fn other_process(world: &World, bus: &Bus) -> crate::world::Running {
 async fn one_relay_leads_and_another_takes_over_when_its_connection_is_lost() {
     let world = World::new().await;
     let (first, second) = (Arc::new(world.consumer("orders")), Arc::new(world.consumer("orders")));
-    let _first = other_process(&world, &Bus::new(vec![first.clone()]));
+    let _first = other_process(&world, &Bus::new(vec![first.clone()]).into());
     until("the first leads", async || leaders(&world).await.len() == 1).await;
     let leader = leaders(&world).await;
-    let _second = other_process(&world, &Bus::new(vec![second.clone()]));
+    let _second = other_process(&world, &Bus::new(vec![second.clone()]).into());
     world.say(&[event(Uuid::now_v7(), 1), event(Uuid::now_v7(), 1)]).await;
     until("the first has told both", async || world.waiting().await == 0).await;
     assert_eq!((first.calls(), second.calls()), (2, 0));
@@ -54,7 +54,7 @@ async fn one_relay_leads_and_another_takes_over_when_its_connection_is_lost() {
 async fn a_relay_that_lost_its_connection_leads_again_when_there_is_no_other() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    let _relay = world.run(&Bus::new(vec![consumer.clone()]));
+    let _relay = world.run(&Bus::new(vec![consumer.clone()]).into());
     until("it leads", async || leaders(&world).await.len() == 1).await;
     let before = leaders(&world).await;
 
@@ -71,7 +71,7 @@ async fn a_relay_that_lost_its_connection_leads_again_when_there_is_no_other() {
 async fn a_relay_that_stops_hands_the_lead_on() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders").taking(Duration::from_secs(3600)));
-    let mut relay = world.run(&Bus::new(vec![consumer.clone()]));
+    let mut relay = world.run(&Bus::new(vec![consumer.clone()]).into());
     world.say(&[event(Uuid::now_v7(), 1)]).await;
     until("a handler runs", async || consumer.calls() == 1).await;
 
@@ -79,14 +79,14 @@ async fn a_relay_that_stops_hands_the_lead_on() {
     (&mut relay.task).await.unwrap();
 
     assert_eq!(leaders(&world).await, [] as [i32; 0]);
-    let quick = Bus::new(vec![Arc::new(world.consumer("orders"))]);
+    let quick = Broker::from(Bus::new(vec![Arc::new(world.consumer("orders"))]));
     assert_eq!(world.outbox.relay_once(&quick).await.unwrap(), 1);
 }
 
 #[tokio::test]
 async fn relaying_once_beside_a_relay_that_leads_is_refused() {
     let world = World::new().await;
-    let bus = Bus::new(vec![]);
+    let bus = Broker::from(Bus::new(vec![]));
     let _relay = other_process(&world, &bus);
     until("it leads", async || leaders(&world).await.len() == 1).await;
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use messaging::{Bus, Consumer};
+use messaging::{Broker, Bus, Consumer};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::world::{Running, World, event, named, until};
 async fn each_event_is_told_to_each_consumer_once() {
     let world = World::new().await;
     let (first, second) = (Arc::new(world.consumer("first")), Arc::new(world.consumer("second")));
-    let bus = Bus::new(vec![first.clone(), second.clone()]);
+    let bus = Broker::from(Bus::new(vec![first.clone(), second.clone()]));
     let events: Vec<_> = (0..700).map(|_| event(Uuid::now_v7(), 1)).collect();
     world.say(&events).await;
 
@@ -36,7 +36,7 @@ async fn an_event_travels_as_a_cloud_event() {
     let said = event(Uuid::now_v7(), 7);
     world.say(std::slice::from_ref(&said)).await;
 
-    world.outbox.relay_once(&Bus::new(vec![Arc::new(consumer)])).await.unwrap();
+    world.outbox.relay_once(&Bus::new(vec![Arc::new(consumer)]).into()).await.unwrap();
 
     let event = seen.lock().unwrap().take().unwrap();
     assert_eq!(
@@ -61,7 +61,7 @@ async fn an_event_that_nobody_wants_is_marked_at_once() {
     let consumer = Arc::new(world.consumer("orders"));
     world.say(&[named("user.updated", Uuid::now_v7(), 1)]).await;
 
-    assert_eq!(world.outbox.relay_once(&Bus::new(vec![consumer.clone()])).await.unwrap(), 1);
+    assert_eq!(world.outbox.relay_once(&Bus::new(vec![consumer.clone()]).into()).await.unwrap(), 1);
 
     assert_eq!((world.waiting().await, consumer.calls()), (0, 0));
 }
@@ -76,7 +76,7 @@ async fn a_row_is_marked_only_when_all_its_consumers_are_done_and_then_none_does
         true => Ok(()),
         false => Err(messaging::Failure::Retry("not yet".to_owned())),
     }));
-    let bus = Bus::new(vec![done.clone(), late.clone()]);
+    let bus = Broker::from(Bus::new(vec![done.clone(), late.clone()]));
     world.say(&[event(Uuid::now_v7(), 1)]).await;
 
     assert_eq!(world.outbox.relay_once(&bus).await.unwrap(), 0);
@@ -98,7 +98,7 @@ async fn a_crash_between_the_effect_and_the_mark_has_no_second_effect() {
             relay.abort();
         }
     }));
-    let bus = Bus::new(vec![consumer.clone() as Arc<dyn Consumer>]);
+    let bus = Broker::from(Bus::new(vec![consumer.clone() as Arc<dyn Consumer>]));
     world.say(&[event(Uuid::now_v7(), 1)]).await;
     let mut crashing: Running = world.run(&bus);
     *relay.lock().unwrap() = Some(crashing.task.abort_handle());
@@ -119,7 +119,7 @@ async fn a_crash_between_the_effect_and_the_mark_has_no_second_effect() {
 async fn a_row_that_commits_later_than_its_successors_is_not_lost() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    let bus = Bus::new(vec![consumer.clone()]);
+    let bus = Broker::from(Bus::new(vec![consumer.clone()]));
     let mut slow = world.pool().begin().await.unwrap();
     let early = event(Uuid::now_v7(), 1);
     messaging::Outbox::append_in_tx(&mut slow, std::slice::from_ref(&early)).await.unwrap();

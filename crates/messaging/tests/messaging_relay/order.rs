@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use messaging::{Bus, Failure, Retries};
+use messaging::{Broker, Bus, Failure, Retries};
 use uuid::Uuid;
 
 use crate::world::{World, event, until};
@@ -16,7 +16,7 @@ use crate::world::{World, event, until};
 #[tokio::test]
 async fn the_events_of_an_aggregate_are_told_in_their_order() {
     let world = World::new().await;
-    let bus = Bus::new(vec![Arc::new(world.consumer("orders"))]);
+    let bus = Broker::from(Bus::new(vec![Arc::new(world.consumer("orders"))]));
     let aggregates: Vec<_> = (0..5).map(|_| Uuid::now_v7()).collect();
     for sequence in 1..=20 {
         let events: Vec<_> = aggregates.iter().map(|aggregate| event(*aggregate, sequence)).collect();
@@ -45,7 +45,7 @@ async fn an_aggregate_that_fails_keeps_its_order_and_holds_up_no_other() {
     });
     let quick =
         Retries { tries: u32::MAX, first: Duration::from_millis(5), longest: Duration::from_millis(20) };
-    let _relay = world.run(&Bus::new(vec![Arc::new(consumer)]).retrying(quick));
+    let _relay = world.run(&Bus::new(vec![Arc::new(consumer)]).retrying(quick).into());
 
     world.say(&[event(failing, 1), event(failing, 2), event(healthy, 1), event(healthy, 2)]).await;
     world.outbox.wake();
@@ -74,7 +74,7 @@ async fn a_thousand_aggregates_that_fail_hold_up_no_other() {
     world.say(&[event(healthy, 1)]).await;
     let slow = Retries { tries: u32::MAX, first: Duration::from_secs(60), longest: Duration::from_secs(60) };
 
-    let _relay = world.run(&Bus::new(vec![Arc::new(consumer)]).retrying(slow));
+    let _relay = world.run(&Bus::new(vec![Arc::new(consumer)]).retrying(slow).into());
 
     until("the healthy aggregate is told", async || world.effects_on(healthy).await == [1]).await;
     until("its row is marked", async || world.waiting().await == 1000).await;
@@ -87,7 +87,7 @@ async fn a_consumer_handles_a_bounded_number_of_events_at_once() {
     let events: Vec<_> = (0..40).map(|_| event(Uuid::now_v7(), 1)).collect();
     world.say(&events).await;
 
-    assert_eq!(world.outbox.relay_once(&Bus::new(vec![consumer.clone()])).await.unwrap(), 40);
+    assert_eq!(world.outbox.relay_once(&Bus::new(vec![consumer.clone()]).into()).await.unwrap(), 40);
 
     assert_eq!(consumer.most_at_once.load(Ordering::SeqCst), 4);
 }

@@ -17,7 +17,7 @@ async fn told_rows_are_deleted_after_a_day_and_waiting_ones_never() {
         false => Ok(()),
     });
     world.say(&[event(Uuid::now_v7(), 1), event(waits, 1), event(Uuid::now_v7(), 1)]).await;
-    world.outbox.relay_once(&Bus::new(vec![Arc::new(consumer)])).await.unwrap();
+    world.outbox.relay_once(&Bus::new(vec![Arc::new(consumer)]).into()).await.unwrap();
 
     assert_eq!(world.outbox.prune(Utc::now() + TimeDelta::hours(23)).await.unwrap(), 0);
     assert_eq!(world.outbox.prune(Utc::now() + TimeDelta::hours(25)).await.unwrap(), 2);
@@ -42,7 +42,7 @@ async fn inbox_rows_are_deleted_after_a_month() {
     let world = World::new().await;
     let bus = Bus::new(vec![Arc::new(world.consumer("first")), Arc::new(world.consumer("second"))]);
     world.say(&[event(Uuid::now_v7(), 1)]).await;
-    world.outbox.relay_once(&bus).await.unwrap();
+    world.outbox.relay_once(&bus.clone().into()).await.unwrap();
 
     assert_eq!(bus.prune(Utc::now() + TimeDelta::days(29)).await.unwrap(), 0);
     assert_eq!(bus.prune(Utc::now() + TimeDelta::days(31)).await.unwrap(), 2);

@@ -14,7 +14,7 @@ use crate::world::{World, event, until};
 #[tokio::test]
 async fn a_woken_relay_tells_far_quicker_than_it_polls() {
     let world = World::new().await;
-    let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]));
+    let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]).into());
     world.say(&[event(Uuid::now_v7(), 1)]).await;
     until("the relay leads", async || world.waiting().await == 0).await;
 
@@ -33,7 +33,7 @@ async fn a_woken_relay_tells_far_quicker_than_it_polls() {
 async fn an_event_that_comes_while_its_aggregate_is_busy_is_told_right_after() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders").taking(Duration::from_millis(50)));
-    let _relay = world.run(&Bus::new(vec![consumer.clone()]));
+    let _relay = world.run(&Bus::new(vec![consumer.clone()]).into());
     let order = Uuid::now_v7();
 
     let start = Instant::now();
@@ -54,7 +54,7 @@ async fn an_event_that_comes_while_its_aggregate_is_busy_is_told_right_after() {
 #[tokio::test]
 async fn an_event_of_which_nobody_told_the_relay_is_found() {
     let world = World::new().await;
-    let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]));
+    let _relay = world.run(&Bus::new(vec![Arc::new(world.consumer("orders"))]).into());
 
     for _ in 0..3 {
         world.say(&[event(Uuid::now_v7(), 1)]).await;
@@ -79,7 +79,7 @@ async fn what_waits_is_measured() {
 
     let outbox = Outbox::new(world.pool().clone(), "measured");
     let stop = Stop::new();
-    let relay = tokio::spawn(relay::run(outbox, Bus::new(vec![Arc::new(failing)]), stop.clone()));
+    let relay = tokio::spawn(relay::run(outbox, Bus::new(vec![Arc::new(failing)]).into(), stop.clone()));
     until("two rows wait", async || gauge("outbox_waiting_events") == Some(2.0)).await;
     let age = gauge("outbox_oldest_waiting_seconds").unwrap();
     assert!((3600.0..3700.0).contains(&age), "{age}");

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::Utc;
 use futures::future::BoxFuture;
-use messaging::{Bus, CloudEvent, Consumer, Event, Failure, Outbox, Retries, relay};
+use messaging::{Broker, Bus, CloudEvent, Consumer, Event, Failure, Outbox, Retries, relay};
 use runtime::Stop;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
@@ -54,9 +54,9 @@ impl World {
     }
 
     /// Runs a relay on this outbox until it is dropped.
-    pub(crate) fn run(&self, bus: &Bus) -> Running {
+    pub(crate) fn run(&self, broker: &Broker) -> Running {
         let stop = Stop::new();
-        let task = tokio::spawn(relay::run(self.outbox.clone(), bus.clone(), stop.clone()));
+        let task = tokio::spawn(relay::run(self.outbox.clone(), broker.clone(), stop.clone()));
         Running { stop, task }
     }
 
@@ -121,9 +121,9 @@ pub(crate) fn named(name: &'static str, subject: Uuid, sequence: i64) -> Event {
 }
 
 /// A bus whose retries take milliseconds; three failed tries are enough.
-pub(crate) fn hasty(consumers: Vec<Arc<dyn Consumer>>) -> Bus {
+pub(crate) fn hasty(consumers: Vec<Arc<dyn Consumer>>) -> Broker {
     let retries = Retries { tries: 3, first: Duration::from_millis(5), longest: Duration::from_millis(20) };
-    Bus::new(consumers).retrying(retries)
+    Bus::new(consumers).retrying(retries).into()
 }
 
 /// Waits until `condition` holds; fails the test when that takes longer than ten seconds.

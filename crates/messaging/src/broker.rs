@@ -1,0 +1,96 @@
+//! The broker: what relays tell events to, and where consumers and listeners get them from.
+
+use std::sync::Arc;
+
+use clap::Args;
+use runtime::Stop;
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use crate::{Bus, CloudEvent, Consumer, Outbox, RabbitMq, bus::Patience, relay};
+
+/// How RabbitMQ is reached.
+#[derive(Args, Clone, Debug)]
+pub struct BrokerConfig {
+    /// RabbitMQ, `amqp://user:password@host:port/vhost` (`amqps` for TLS).
+    #[arg(long, env = "AMQP_URL", hide_env_values = true, default_value = "amqp://127.0.0.1:5672/%2f")]
+    pub amqp_url: SecretString,
+}
+
+/// One of the two brokers. Clones are the same broker.
+#[derive(Clone)]
+pub enum Broker {
+    /// The bus of this process, where RabbitMQ is not wanted.
+    InProcess(Bus),
+    /// RabbitMQ.
+    RabbitMq(RabbitMq),
+}
+
+impl Broker {
+    /// Tells an event. `true` once the broker answers for it: RabbitMQ has confirmed it, or each consumer of the
+    /// in-process bus has settled it. `false` only without patience.
+    pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+        match self {
+            Self::InProcess(bus) => bus.tell(event, patience).await,
+            Self::RabbitMq(rabbitmq) => rabbitmq.tell(event, patience).await,
+        }
+    }
+
+    /// Runs a service's part in events until `stop`: the relay of its `outbox`, and its `consumers` (which the
+    /// in-process bus already knows, since it was made with those of all services).
+    pub async fn serve(self, outbox: Outbox, consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
+        let relay = relay::run(outbox, self.clone(), stop.clone());
+        match self {
+            Self::InProcess(_) => relay.await,
+            Self::RabbitMq(rabbitmq) => {
+                tokio::join!(relay, rabbitmq.consume(consumers, stop));
+            }
+        }
+    }
+
+    /// Hears the events of these names as they are told, in this process alone and only from now on. For what must be
+    /// quick and may be lost: whoever needs each event is a [`crate::Consumer`].
+    pub fn listen(&self, names: &[&'static str]) -> Listener {
+        match self {
+            Self::InProcess(bus) => bus.listen(names),
+            Self::RabbitMq(rabbitmq) => rabbitmq.listen(names),
+        }
+    }
+}
+
+impl From<Bus> for Broker {
+    fn from(bus: Bus) -> Self {
+        Self::InProcess(bus)
+    }
+}
+
+impl From<RabbitMq> for Broker {
+    fn from(rabbitmq: RabbitMq) -> Self {
+        Self::RabbitMq(rabbitmq)
+    }
+}
+
+/// What a listener hears.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// It listens from here on, for the first time or again: what was told just before may have been missed.
+    Anew,
+    /// An event. It may come more than once.
+    Event(Arc<CloudEvent>),
+}
+
+/// Events as they are told. Dropping it ends the listening.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) heard: mpsc::Receiver<Heard>,
+}
+
+impl Listener {
+    /// The next that is heard; waits for it, for ever where nothing happens. Cancelling it loses nothing.
+    pub async fn next(&mut self) -> Heard {
+        match self.heard.recv().await {
+            Some(heard) => heard,
+            None => std::future::pending().await,
+        }
+    }
+}
