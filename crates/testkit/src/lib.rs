@@ -1,13 +1,16 @@
-//! What the tests of several crates share: a database for each test, callers with real tokens, and services behind real
-//! sockets. A dev-dependency only. What goes wrong here panics, which fails the test that asked.
+//! What the tests of several crates share: a database and a virtual host of RabbitMQ for each test, callers with real
+//! tokens, and services behind real sockets. A dev-dependency only. What goes wrong here panics, which fails the test
+//! that asked.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
 
+mod broker;
 mod calls;
 mod database;
 mod server;
 mod tokens;
 
+pub use broker::{Broker, Permissions};
 pub use calls::Calls;
 pub use database::Database;
 pub use server::serve;
