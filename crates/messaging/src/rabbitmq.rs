@@ -1,17 +1,26 @@
 //! RabbitMQ as the broker.
 
+mod connection;
+mod consumer;
+mod listener;
+mod publisher;
+
 use std::sync::Arc;
 
 use runtime::Stop;
-use tokio::sync::mpsc;
+use secrecy::ExposeSecret;
 
+use self::{connection::Address, publisher::Publisher};
 use crate::{BrokerConfig, CloudEvent, Consumer, Listener, bus::Patience};
 
 /// RabbitMQ, as one service or gateway uses it. It connects when it is first needed, and again whenever the connection
-/// is lost. Clones share the connections.
+/// is lost. Clones share the connection on which they publish.
 #[derive(Clone)]
 pub struct RabbitMq {
-    config: BrokerConfig,
+    /// What is heard and what is told have connections apart, so that a broker that holds publishers back holds no
+    /// consumer back.
+    consuming: Address,
+    publisher: Publisher,
 }
 
 impl RabbitMq {
@@ -19,23 +28,23 @@ impl RabbitMq {
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn new(config: &BrokerConfig, _name: &str) -> anyhow::Result<Self> {
-        Ok(Self { config: config.clone() })
+    pub fn new(config: &BrokerConfig, name: &str) -> anyhow::Result<Self> {
+        let address = |what| Address::new(config.amqp_url.expose_secret(), format!("{name} {what}"));
+        Ok(Self { consuming: address("consuming")?, publisher: Publisher::new(address("publishing")?) })
     }
 
     /// Hands events to these consumers until `stop`; what is being handled then is finished or comes again.
-    pub async fn consume(&self, _consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
-        let _ = &self.config;
-        stop.cancelled().await;
+    pub async fn consume(&self, consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
+        consumer::consume(&self.consuming, consumers, stop).await;
     }
 
-    pub(crate) async fn tell(&self, _event: &CloudEvent, _patience: Patience) -> bool {
-        std::future::pending().await
+    /// Tells an event. `true` once RabbitMQ has confirmed it and, where a queue of ours must get it, did not return it.
+    /// Dropping the future forgets the event, or leaves it to chance whether it is told.
+    pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+        self.publisher.tell(event, patience).await
     }
 
-    pub(crate) fn listen(&self, _names: &[&'static str]) -> Listener {
-        let (sender, heard) = mpsc::channel(1);
-        std::mem::forget(sender);
-        Listener { heard }
+    pub(crate) fn listen(&self, names: &[&'static str]) -> Listener {
+        listener::listen(self.consuming.clone(), names.to_vec())
     }
 }
