@@ -1,12 +1,13 @@
 //! Generates, from the .proto files: messages and gRPC code, the messages' JSON form (events travel in it), the
-//! descriptor set (for reflection), and the table of who may call which RPC.
+//! descriptor set (for reflection), the table of who may call which RPC, and that of the events.
 
 use std::{env, fmt::Write, fs, path::PathBuf};
 
-use prost_reflect::{DescriptorPool, Value};
+use prost_reflect::{DescriptorPool, MessageDescriptor, Value};
 
 const FILES: &[&str] = &[
     "common/v1/access.proto",
+    "common/v1/event.proto",
     "user/v1/user_service.proto",
     "user/v1/events.proto",
     "order/v1/order_service.proto",
@@ -25,15 +26,18 @@ fn main() -> anyhow::Result<()> {
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("descriptors.bin"), &descriptors)?;
     fs::write(out.join("access.rs"), access_table(&compiler.descriptor_pool())?)?;
+    fs::write(out.join("events.rs"), event_table(&compiler.descriptor_pool())?)?;
     // One set of well-known types in both forms, so that a message needs no conversion on its way into an event.
     tonic_prost_build::configure()
         .compile_well_known_types(true)
         .extern_path(".google.protobuf", "::pbjson_types")
         .compile_fds(compiler.file_descriptor_set())?;
-    // A consumer that is older than a producer ignores the fields that it does not know.
+    // A consumer that is older than a producer ignores the fields that it does not know. Fields that are empty, zero or
+    // false are sent all the same: for a subscriber without these protos, one that's missing would be a case of its own.
     pbjson_build::Builder::new()
         .register_descriptors(&descriptors)?
         .ignore_unknown_fields()
+        .emit_fields()
         .build(&[".common", ".user", ".order", ".payment"])?;
     Ok(())
 }
@@ -52,4 +56,52 @@ fn access_table(pool: &DescriptorPool) -> anyhow::Result<String> {
     }
     table.push_str("    _ => 0,\n}\n");
     Ok(table)
+}
+
+/// An implementation of `DomainEvent` for each message with the `common.v1.event` option, and the list of them.
+fn event_table(pool: &DescriptorPool) -> anyhow::Result<String> {
+    let option = pool
+        .get_extension_by_name("common.v1.event")
+        .ok_or_else(|| anyhow::anyhow!("event.proto is missing"))?;
+    let (mut implementations, mut list) = (String::new(), String::new());
+    for message in pool.all_messages().filter(|message| message.options().has_extension(&option)) {
+        let options = message.options();
+        let Value::Message(event) = options.get_extension(&option).into_owned() else { continue };
+        let [name, subject] = ["name", "subject"].map(|field| {
+            event
+                .get_field_by_name(field)
+                .and_then(|value| value.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        });
+        let (path, comment) = (message.full_name(), comment(&message));
+        anyhow::ensure!(
+            !name.is_empty() && !subject.is_empty() && !comment.is_empty(),
+            "{path} needs the name and the subject of its event, and a comment that says what happened"
+        );
+        let (meaning, sent) = comment.split_once("\n\n").unwrap_or((&comment, ""));
+        let rust = path.replace('.', "::");
+        writeln!(implementations, "impl DomainEvent for {rust} {{ const NAME: &'static str = {name:?}; }}")?;
+        writeln!(
+            list,
+            "DeclaredEvent {{ name: {name:?}, subject: {subject:?}, message: {path:?}, meaning: {:?}, sent: {:?} }},",
+            one_line(meaning),
+            one_line(sent)
+        )?;
+    }
+    Ok(format!(
+        "{implementations}\n/// The events of all services.\npub const EVENTS: &[DeclaredEvent] = &[\n{list}];\n"
+    ))
+}
+
+/// The comment above a message.
+fn comment(message: &MessageDescriptor) -> String {
+    let file = message.parent_file();
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let locations = info.map(|info| info.location.as_slice()).unwrap_or_default();
+    let location = locations.iter().find(|location| location.path == message.path());
+    location.map(|location| location.leading_comments().trim().to_owned()).unwrap_or_default()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -49,6 +49,30 @@ pub fn access(path: &str) -> common::v1::Access {
     common::v1::Access::try_from(number).unwrap_or(common::v1::Access::Unspecified)
 }
 
+/// A message that is the payload of an event. Implemented for those that declare it with the option
+/// `common.v1.event`, and for no other.
+pub trait DomainEvent: serde::Serialize {
+    /// The event's name: `order.created`.
+    const NAME: &'static str;
+}
+
+/// What a message declares of the event whose payload it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeclaredEvent {
+    /// Its name: `order.created`.
+    pub name: &'static str,
+    /// The aggregate whose id is its subject: `order`.
+    pub subject: &'static str,
+    /// The full name of the message: `order.v1.OrderCreated`.
+    pub message: &'static str,
+    /// What happened.
+    pub meaning: &'static str,
+    /// When it is sent.
+    pub sent: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/events.rs"));
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +84,38 @@ mod tests {
         assert_eq!(access("/user.v1.UserService/GetUser"), Access::SignedIn);
         assert_eq!(access("/order.v1.OrderService/UpsertProduct"), Access::Admin);
         assert_eq!(access("/user.v1.UserService/DropTables"), Access::Unspecified);
+    }
+
+    #[test]
+    fn each_event_is_declared_once_with_what_it_means_and_when_it_is_sent() {
+        let names: std::collections::BTreeSet<&str> = EVENTS.iter().map(|event| event.name).collect();
+        assert_eq!((names.len(), EVENTS.len()), (11, 11));
+        assert!(EVENTS.iter().all(|event| !event.meaning.is_empty() && event.sent.starts_with("Sent ")));
+        let created = EVENTS.iter().find(|event| event.message == "order.v1.OrderCreated").unwrap();
+        assert_eq!((created.name, created.subject), (order::v1::OrderCreated::NAME, "order"));
+    }
+
+    #[test]
+    fn each_message_of_events_proto_is_an_event() {
+        let pool = prost_reflect::DescriptorPool::decode(DESCRIPTORS).unwrap();
+        let files = pool.files().filter(|file| file.name().ends_with("/events.proto"));
+        let messages: Vec<String> = files
+            .flat_map(|file| file.messages().map(|m| m.full_name().to_owned()).collect::<Vec<_>>())
+            .collect();
+        let undeclared: Vec<&String> =
+            messages.iter().filter(|name| EVENTS.iter().all(|event| event.message != **name)).collect();
+        assert!(undeclared.is_empty(), "without the option common.v1.event: {undeclared:?}");
+    }
+
+    #[test]
+    fn what_is_empty_zero_or_false_is_sent_too() {
+        let user = user::v1::User { first_name: String::new(), active: false, ..Default::default() };
+        let json = serde_json::to_value(user).unwrap();
+        assert_eq!((&json["firstName"], &json["active"]), (&"".into(), &false.into()));
+        let free = common::v1::Money { minor_units: 0, currency: "USD".into() };
+        assert_eq!(
+            serde_json::to_value(free).unwrap(),
+            serde_json::json!({ "minorUnits": "0", "currency": "USD" })
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What happened, as a service says it and as the world reads it.
 
 use chrono::{DateTime, Utc};
+use proto::DomainEvent;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,18 +23,18 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with a new id. `data` is a message of the service's `events.proto`.
+    /// An event with a new id, and the name that its message declares in `events.proto`.
     ///
     /// # Errors
-    /// When `data` has no JSON form, such as an enum number that it does not define.
-    pub fn new(
-        name: &'static str,
+    /// When `message` has no JSON form, such as an enum number that it does not define.
+    pub fn of<M: DomainEvent>(
+        message: &M,
         subject: Uuid,
         sequence: i64,
         time: DateTime<Utc>,
-        data: &impl Serialize,
     ) -> Result<Self, serde_json::Error> {
-        Ok(Self { id: Uuid::now_v7(), name, subject, sequence, time, data: serde_json::to_value(data)? })
+        let data = serde_json::to_value(message)?;
+        Ok(Self { id: Uuid::now_v7(), name: M::NAME, subject, sequence, time, data })
     }
 }
 

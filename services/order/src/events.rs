@@ -3,11 +3,12 @@
 use futures::future::{BoxFuture, FutureExt};
 use messaging::{CloudEvent, Consumer, Event, Failure, Outbox};
 use proto::{
+    DomainEvent,
     order::v1::{OrderCreated, OrderDeleted, OrderStatusChanged},
     payment::v1::{PaymentCancelled, PaymentSucceeded},
 };
 use runtime::Clock;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
@@ -29,7 +30,7 @@ pub(crate) fn created(order: &Order) -> Result<Event, serde_json::Error> {
         items: order.items.iter().cloned().map(Into::into).collect(),
         created_at: Some(order.created_at.into()),
     };
-    event("order.created", order, &message)
+    event(order, &message)
 }
 
 /// `order.status_changed`, for an order that had the status `from` before.
@@ -40,17 +41,17 @@ pub(crate) fn status_changed(order: &Order, from: Status) -> Result<Event, serde
         from: proto::order::v1::OrderStatus::from(from).into(),
         to: proto::order::v1::OrderStatus::from(order.status).into(),
     };
-    event("order.status_changed", order, &message)
+    event(order, &message)
 }
 
 /// `order.deleted`
 pub(crate) fn deleted(order: &Order) -> Result<Event, serde_json::Error> {
     let message = OrderDeleted { order_id: order.id.to_string(), user_id: order.user_id.to_string() };
-    event("order.deleted", order, &message)
+    event(order, &message)
 }
 
-fn event(name: &'static str, order: &Order, message: &impl Serialize) -> Result<Event, serde_json::Error> {
-    Event::new(name, order.id.0, order.version, order.updated_at, message)
+fn event(order: &Order, message: &impl DomainEvent) -> Result<Event, serde_json::Error> {
+    Event::of(message, order.id.0, order.version, order.updated_at)
 }
 
 /// What a payment means for its order: one that succeeded confirms it, one that expired cancels it. The order's status
@@ -69,11 +70,11 @@ impl PaymentOutcomes {
 
     async fn apply(&self, tx: &mut PgConnection, event: &CloudEvent) -> Result<(), Failure> {
         match event.name() {
-            Some("payment.success") => {
+            Some(PaymentSucceeded::NAME) => {
                 let paid: PaymentSucceeded = payload(event)?;
                 self.settle(tx, &paid.order_id, Status::Confirmed).await
             }
-            Some("payment.cancelled") => {
+            Some(PaymentCancelled::NAME) => {
                 let cancelled: PaymentCancelled = payload(event)?;
                 if cancelled.reason != EXPIRED {
                     return Ok(());
@@ -111,7 +112,7 @@ impl Consumer for PaymentOutcomes {
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &["payment.success", "payment.cancelled"]
+        &[PaymentSucceeded::NAME, PaymentCancelled::NAME]
     }
 
     fn pool(&self) -> &PgPool {

@@ -6,6 +6,7 @@ use identity::UserId;
 use messaging::{CloudEvent, Consumer, Event, Failure};
 use money::{Currency, Money};
 use proto::{
+    DomainEvent,
     order::v1::{OrderCreated, OrderStatus, OrderStatusChanged},
     payment::v1 as api,
 };
@@ -29,7 +30,7 @@ pub(crate) fn succeeded(payment: &Payment) -> Result<Event, serde_json::Error> {
         transaction_id: payment.transaction_id.clone().unwrap_or_default(),
         paid_at: payment.paid_at.map(DateTime::<Utc>::into),
     };
-    event("payment.success", payment, &data)
+    event(payment, &data)
 }
 
 /// Says that a charge was declined.
@@ -41,7 +42,7 @@ pub(crate) fn failed(payment: &Payment) -> Result<Event, serde_json::Error> {
         amount: Some(convert::money(payment.amount)),
         failure_reason: payment.failure_reason.clone().unwrap_or_default(),
     };
-    event("payment.failed", payment, &data)
+    event(payment, &data)
 }
 
 /// Says that `amount` was given back.
@@ -54,7 +55,7 @@ pub(crate) fn refunded(payment: &Payment, amount: Money, reason: &str) -> Result
         refunded: Some(convert::money(Money::new(payment.refunded, payment.currency()))),
         reason: reason.to_owned(),
     };
-    event("payment.refunded", payment, &data)
+    event(payment, &data)
 }
 
 /// Says that a payment can no longer be paid.
@@ -65,15 +66,11 @@ pub(crate) fn cancelled(payment: &Payment, reason: &str) -> Result<Event, serde_
         user_id: payment.user_id.to_string(),
         reason: reason.to_owned(),
     };
-    event("payment.cancelled", payment, &data)
+    event(payment, &data)
 }
 
-fn event(
-    name: &'static str,
-    payment: &Payment,
-    data: &impl serde::Serialize,
-) -> Result<Event, serde_json::Error> {
-    Event::new(name, payment.id.0, payment.version, payment.updated_at, data)
+fn event(payment: &Payment, data: &impl DomainEvent) -> Result<Event, serde_json::Error> {
+    Event::of(data, payment.id.0, payment.version, payment.updated_at)
 }
 
 /// `order.created`: makes the order's payment.
@@ -85,7 +82,7 @@ impl Consumer for OnOrderCreated {
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &["order.created"]
+        &[OrderCreated::NAME]
     }
 
     fn pool(&self) -> &PgPool {
@@ -123,7 +120,7 @@ impl Consumer for OnOrderStatusChanged {
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &["order.status_changed"]
+        &[OrderStatusChanged::NAME]
     }
 
     fn pool(&self) -> &PgPool {

@@ -9,19 +9,19 @@ use crate::{store::RevokedSession, user::User};
 /// An account was made.
 pub(crate) fn created(user: &User, now: DateTime<Utc>) -> Result<Event, serde_json::Error> {
     let data = pb::UserCreated { user: Some(user.clone().into()) };
-    Event::new("user.created", user.id.0, user.version, now, &data)
+    Event::of(&data, user.id.0, user.version, now)
 }
 
 /// An account's fields, role or activity changed.
 pub(crate) fn updated(user: &User, now: DateTime<Utc>) -> Result<Event, serde_json::Error> {
     let data = pb::UserUpdated { user: Some(user.clone().into()) };
-    Event::new("user.updated", user.id.0, user.version, now, &data)
+    Event::of(&data, user.id.0, user.version, now)
 }
 
 /// An account was deleted.
 pub(crate) fn deleted(user: &User, now: DateTime<Utc>) -> Result<Event, serde_json::Error> {
     let data = pb::UserDeleted { user_id: user.id.to_string() };
-    Event::new("user.deleted", user.id.0, user.version, now, &data)
+    Event::of(&data, user.id.0, user.version, now)
 }
 
 /// A session was revoked: its access tokens are no longer good.
@@ -34,5 +34,5 @@ pub(crate) fn session_revoked(
         user_id: session.user_id.to_string(),
         revoked_at: Some(session.revoked_at.into()),
     };
-    Event::new("session.revoked", session.id, session.version, now, &data)
+    Event::of(&data, session.id, session.version, now)
 }

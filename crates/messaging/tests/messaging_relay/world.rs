@@ -117,7 +117,8 @@ pub(crate) fn event(subject: Uuid, sequence: i64) -> Event {
 }
 
 pub(crate) fn named(name: &'static str, subject: Uuid, sequence: i64) -> Event {
-    Event::new(name, subject, sequence, Utc::now(), &json!({ "sequence": sequence })).unwrap()
+    let data = json!({ "sequence": sequence });
+    Event { id: Uuid::now_v7(), name, subject, sequence, time: Utc::now(), data }
 }
 
 /// A bus whose retries take milliseconds; three failed tries are enough.
