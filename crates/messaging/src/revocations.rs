@@ -24,7 +24,9 @@ pub async fn follow(broker: Broker, sessions: Sessions, stop: Stop) {
     }
 }
 
-fn revoke(sessions: &Sessions, event: &CloudEvent) {
+/// Tells `sessions` the revocation that this `session.revoked` says. Whoever hears events for other reasons too needs no
+/// second listener.
+pub fn revoke(sessions: &Sessions, event: &CloudEvent) {
     match Revoked::deserialize(&event.data) {
         Ok(Revoked { session_id, revoked_at }) => match session_id.parse() {
             Ok(session) => sessions.revoke(session, revoked_at),

@@ -89,6 +89,20 @@ impl Sessions {
         }
     }
 
+    /// Whether one who was let in before still would be: tokens end and sessions are revoked while a stream is open.
+    ///
+    /// # Errors
+    /// A refusal with TOKEN_EXPIRED or SESSION_REVOKED.
+    pub fn still(&self, viewer: &Viewer) -> Result<(), Refusal> {
+        if self.is_revoked(viewer.session_id) {
+            return Err(refusal(TokenRefusal::Revoked));
+        }
+        if viewer.expires_at <= self.shared.clock.now() {
+            return Err(refusal(TokenRefusal::Expired));
+        }
+        Ok(())
+    }
+
     /// Refuses the tokens of `session` from now on.
     pub fn revoke(&self, session: SessionId, revoked_at: DateTime<Utc>) {
         self.shared.verifier.revocations.add(session, revoked_at);
