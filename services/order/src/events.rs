@@ -18,9 +18,6 @@ use crate::{
     orders, store,
 };
 
-/// The reason of a `payment.cancelled` whose time to pay ran out; the other one is that the order was cancelled.
-const EXPIRED: &str = "expired";
-
 /// `order.created`
 pub(crate) fn created(order: &Order) -> Result<Event, serde_json::Error> {
     let message = OrderCreated {
@@ -40,6 +37,7 @@ pub(crate) fn status_changed(order: &Order, from: Status) -> Result<Event, serde
         user_id: order.user_id.to_string(),
         from: proto::order::v1::OrderStatus::from(from).into(),
         to: proto::order::v1::OrderStatus::from(order.status).into(),
+        total: Some(money(order.total)),
     };
     event(order, &message)
 }
@@ -54,9 +52,9 @@ fn event(order: &Order, message: &impl DomainEvent) -> Result<Event, serde_json:
     Event::of(message, order.id.0, order.version, order.updated_at)
 }
 
-/// What a payment means for its order: one that succeeded confirms it, one that expired cancels it. The order's status
-/// decides, so a repeat does nothing, and neither does a success that comes after the order was cancelled: the
-/// payment service gives that money back.
+/// What a payment means for its order: one that succeeds confirms it, one that is cancelled, for whatever reason, cancels
+/// it. The order's status decides, so a repeat does nothing, and neither does a success that comes after the order was
+/// cancelled: the payment service gives that money back.
 pub(crate) struct PaymentOutcomes {
     pool: PgPool,
     outbox: Outbox,
@@ -69,30 +67,28 @@ impl PaymentOutcomes {
     }
 
     async fn apply(&self, tx: &mut PgConnection, event: &CloudEvent) -> Result<(), Failure> {
-        match event.name() {
+        let (order_id, next, paid) = match event.name() {
             Some(PaymentSucceeded::NAME) => {
                 let paid: PaymentSucceeded = payload(event)?;
-                self.settle(tx, &paid.order_id, Status::Confirmed).await
+                subject(event, &paid.payment_id)?;
+                (paid.order_id, Status::Confirmed, paid.amount)
             }
             Some(PaymentCancelled::NAME) => {
                 let cancelled: PaymentCancelled = payload(event)?;
-                if cancelled.reason != EXPIRED {
-                    return Ok(());
-                }
-                self.settle(tx, &cancelled.order_id, Status::Cancelled).await
+                subject(event, &cancelled.payment_id)?;
+                (cancelled.order_id, Status::Cancelled, None)
             }
-            _ => Err(Failure::Reject("no consumer here asked for this event".into())),
-        }
-    }
-
-    /// Gives the order its status if the saga may still do that.
-    async fn settle(&self, tx: &mut PgConnection, order_id: &str, next: Status) -> Result<(), Failure> {
-        let id: OrderId = order_id.parse().map_err(|_| Failure::Reject("its order_id is no UUID".into()))?;
+            _ => return Err(Failure::Reject("no consumer here asked for this event".into())),
+        };
+        let id: OrderId = order_id.parse().map_err(|_| Failure::Reject("orderId is no UUID".into()))?;
         let Some(mut order) = store::lock_order_in_tx(tx, id, None).await? else {
             // Deleted, so it had been cancelled or delivered before: nothing is left to decide.
             tracing::info!(order = %id, "a payment was decided after its order was deleted");
             return Ok(());
         };
+        if next == Status::Confirmed && paid != Some(money(order.total)) {
+            return Err(Failure::Reject("amount is not the order's total".into()));
+        }
         let changed = orders::change_status_in_tx(tx, &mut order, next, By::Saga, self.clock.now()).await;
         changed.map(drop).map_err(|error| match error {
             Error::Database(error) => error.into(),
@@ -104,6 +100,15 @@ impl PaymentOutcomes {
 fn payload<T: DeserializeOwned>(event: &CloudEvent) -> Result<T, Failure> {
     T::deserialize(&event.data)
         .map_err(|error| Failure::Reject(format!("its payload can't be read: {error}")))
+}
+
+/// The payload must name the payment that the event is about.
+fn subject(event: &CloudEvent, payment_id: &str) -> Result<(), Failure> {
+    if payment_id.parse() == Ok(event.subject) {
+        Ok(())
+    } else {
+        Err(Failure::Reject("paymentId is not the event's subject".into()))
+    }
 }
 
 impl Consumer for PaymentOutcomes {

@@ -7,6 +7,7 @@ use messaging::{CloudEvent, Consumer, Event, Failure};
 use money::{Currency, Money};
 use proto::{
     DomainEvent,
+    common::v1 as common,
     order::v1::{OrderCreated, OrderStatus, OrderStatusChanged},
     payment::v1 as api,
 };
@@ -14,7 +15,6 @@ use serde::Deserialize;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
-    error::Error,
     grpc::convert,
     payment::{OrderId, Payment},
     payments::Payments,
@@ -96,12 +96,10 @@ impl Consumer for OnOrderCreated {
     ) -> BoxFuture<'a, Result<(), Failure>> {
         async move {
             let created: OrderCreated = read(event)?;
-            let order = OrderId(known(created.order_id.parse().ok(), "orderId")?);
-            let user = UserId(known(created.user_id.parse().ok(), "userId")?);
-            let total = created.total.filter(|total| total.minor_units >= 0);
-            let total =
-                total.and_then(|t| Some(Money::new(t.minor_units, Currency::from_code(&t.currency)?)));
-            Ok(self.0.order_created_in_tx(tx, order, user, known(total, "total")?).await?)
+            let order = order_of(event, &created.order_id)?;
+            let user = user(&created.user_id)?;
+            let total = known(created.total, "total").and_then(amount)?;
+            Ok(self.0.order_created_in_tx(tx, order, user, total).await?)
         }
         .boxed()
     }
@@ -111,7 +109,8 @@ impl Consumer for OnOrderCreated {
     }
 }
 
-/// `order.status_changed` to CANCELLED: cancels the order's payment, or gives its money back.
+/// `order.status_changed` to CANCELLED: cancels the order's payment, or gives its money back. It tells all that
+/// `order.created` does, so neither has to come before the other.
 pub struct OnOrderStatusChanged(pub Payments);
 
 impl Consumer for OnOrderStatusChanged {
@@ -134,15 +133,16 @@ impl Consumer for OnOrderStatusChanged {
     ) -> BoxFuture<'a, Result<(), Failure>> {
         async move {
             let changed: OrderStatusChanged = read(event)?;
-            if changed.to() != OrderStatus::Cancelled {
+            let order = order_of(event, &changed.order_id)?;
+            let user = user(&changed.user_id)?;
+            let total = changed.total.map(amount).transpose()?;
+            let to = OrderStatus::try_from(changed.to).ok().filter(|to| *to != OrderStatus::Unspecified);
+            if known(to, "to")? != OrderStatus::Cancelled {
                 return Ok(());
             }
-            let order = OrderId(known(changed.order_id.parse().ok(), "orderId")?);
-            // Whatever the reason, it may be gone later: the payment may not be made yet, the database may be away.
-            self.0
-                .order_cancelled_in_tx(tx, order)
-                .await
-                .map_err(|error: Error| Failure::Retry(error.to_string()))
+            // Whatever the reason, it may be gone later.
+            let cancelled = self.0.order_cancelled_in_tx(tx, order, user, total).await;
+            cancelled.map_err(|error| Failure::Retry(error.to_string()))
         }
         .boxed()
     }
@@ -155,6 +155,25 @@ impl Consumer for OnOrderStatusChanged {
 /// Reads the payload of an event.
 fn read<'a, T: Deserialize<'a>>(event: &'a CloudEvent) -> Result<T, Failure> {
     T::deserialize(&event.data).map_err(|error| Failure::Reject(error.to_string()))
+}
+
+/// The order that an event is about, which both its payload and its envelope name.
+fn order_of(event: &CloudEvent, order_id: &str) -> Result<OrderId, Failure> {
+    let order = known(order_id.parse().ok(), "orderId")?;
+    if order == event.subject {
+        Ok(OrderId(order))
+    } else {
+        Err(Failure::Reject("orderId is not the event's subject".into()))
+    }
+}
+
+fn user(user_id: &str) -> Result<UserId, Failure> {
+    known(user_id.parse().ok(), "userId").map(UserId)
+}
+
+fn amount(total: common::Money) -> Result<Money, Failure> {
+    let currency = Currency::from_code(&total.currency).filter(|_| total.minor_units >= 0);
+    known(currency, "total").map(|currency| Money::new(total.minor_units, currency))
 }
 
 fn known<T>(value: Option<T>, field: &str) -> Result<T, Failure> {

@@ -188,11 +188,22 @@ impl Payments {
     }
 
     /// Cancels the payment of an order that was cancelled, or gives back what it took; at once, or once the charge
-    /// under way is decided.
+    /// under way is decided. An order that has none yet gets its payment here, and that is cancelled: then the event
+    /// that the order was placed, should it ever come, has nothing left to make.
     ///
     /// # Errors
-    /// [`Error::OrderNotReady`] when the order has no payment yet, since events come in any order.
-    pub async fn order_cancelled_in_tx(&self, tx: &mut PgConnection, order: OrderId) -> Result<(), Error> {
+    /// When the database fails. [`Error::OrderNotReady`] when a payment must be made and `total` is not told, as in
+    /// events of earlier versions.
+    pub async fn order_cancelled_in_tx(
+        &self,
+        tx: &mut PgConnection,
+        order: OrderId,
+        user: UserId,
+        total: Option<Money>,
+    ) -> Result<(), Error> {
+        if let Some(total) = total {
+            self.order_created_in_tx(tx, order, user, total).await?;
+        }
         let mut payment = store::lock_of_order_in_tx(tx, order).await?.ok_or(Error::OrderNotReady)?;
         if payment.order_cancelled {
             return Ok(());

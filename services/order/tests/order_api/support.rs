@@ -7,6 +7,7 @@ use order::{App, Config};
 use proto::{
     common::v1::{Money, PageRequest},
     order::v1::{order_service_client::OrderServiceClient, *},
+    payment::v1::PaymentSucceeded,
 };
 use runtime::{Clock, Kind, Refusal, grpc::Transport};
 use serde::Serialize;
@@ -117,16 +118,15 @@ impl World {
     }
 
     /// Says `payment.success` of this order, as the bus would.
-    pub(crate) async fn pay(&self, order_id: &str) -> Result<(), Failure> {
-        let paid = proto::payment::v1::PaymentSucceeded { order_id: order_id.into(), ..Default::default() };
-        self.deliver("payment.success", &paid).await
+    pub(crate) async fn pay(&self, order: &Order) -> Result<(), Failure> {
+        self.deliver("payment.success", &success_of(order)).await
     }
 
     /// Brings the order into this status by the ways that there are.
     pub(crate) async fn bring(&self, order: &Order, status: OrderStatus) {
         use OrderStatus::*;
         if matches!(status, Confirmed | Shipped | Delivered) {
-            self.pay(&order.id).await.unwrap();
+            self.pay(order).await.unwrap();
         }
         let steps: &[OrderStatus] = match status {
             Shipped => &[Shipped],
@@ -201,6 +201,17 @@ impl World {
     }
 }
 
+/// What the payment service says once this order is paid.
+pub(crate) fn success_of(order: &Order) -> PaymentSucceeded {
+    PaymentSucceeded {
+        payment_id: Uuid::now_v7().to_string(),
+        order_id: order.id.clone(),
+        user_id: order.user_id.clone(),
+        amount: order.total.clone(),
+        ..PaymentSucceeded::default()
+    }
+}
+
 /// Asks again and again until it is so; fails when that takes too long.
 pub(crate) async fn eventually<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
@@ -230,13 +241,15 @@ pub(crate) fn first_page(limit: i32) -> Option<PageRequest> {
     Some(PageRequest { limit, after: String::new(), include_total: false })
 }
 
+/// An event about the payment that its payload names.
 pub(crate) fn cloud_event(name: &str, data: serde_json::Value) -> CloudEvent {
+    let subject = data["paymentId"].as_str().and_then(|id| id.parse().ok()).unwrap_or_else(Uuid::now_v7);
     CloudEvent {
         specversion: "1.0".into(),
         id: Uuid::now_v7(),
         source: "payment".into(),
         kind: format!("portico.{name}.v1"),
-        subject: Uuid::now_v7(),
+        subject,
         time: Clock::system().now(),
         sequence: "1".into(),
         traceparent: None,

@@ -10,7 +10,7 @@ async fn an_admin_ships_and_delivers_a_confirmed_order() {
     let world = World::new().await;
     let buyer = world.tokens.customer();
     let order = world.order(&buyer).await;
-    world.pay(&order.id).await.unwrap();
+    world.pay(&order).await.unwrap();
     assert_eq!(world.update(&order.id, Shipped).await.unwrap().status(), Shipped);
     let delivered = world.update(&order.id, Delivered).await.unwrap();
     assert_eq!(delivered.status(), Delivered);

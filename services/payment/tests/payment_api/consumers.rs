@@ -4,7 +4,7 @@ use messaging::Failure;
 use proto::{
     common::v1::Money,
     order::v1::{OrderCreated, OrderStatus, OrderStatusChanged},
-    payment::v1::PaymentStatus,
+    payment::v1::{CreatePaymentRequest, PaymentStatus},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -15,10 +15,14 @@ fn created() -> OrderCreated {
     OrderCreated {
         order_id: Uuid::now_v7().to_string(),
         user_id: Uuid::now_v7().to_string(),
-        total: Some(Money { minor_units: 500, currency: "USD".into() }),
+        total: money(500, "USD"),
         items: vec![],
         created_at: None,
     }
+}
+
+fn money(minor_units: i64, currency: &str) -> Option<Money> {
+    Some(Money { minor_units, currency: currency.into() })
 }
 
 async fn count_payments(world: &World) -> i64 {
@@ -31,31 +35,86 @@ async fn an_order_that_is_told_twice_has_one_payment() {
     let mut order = created();
     world.hear("order.created", &order).await.unwrap();
     // Not even another total makes another payment, or changes the first.
-    order.total = Some(Money { minor_units: 1, currency: "USD".into() });
+    order.total = money(1, "USD");
     world.hear("order.created", &order).await.unwrap();
     let amounts: Vec<i64> =
         sqlx::query_scalar("SELECT amount FROM payments").fetch_all(world.database.pool()).await.unwrap();
     assert_eq!(amounts, [500]);
 }
 
+/// Fails unless the event was rejected for something in this field.
+#[track_caller]
+fn assert_rejected(heard: Result<(), Failure>, field: &str) {
+    assert!(matches!(&heard, Err(Failure::Reject(reason)) if reason.contains(field)), "{field}: {heard:?}");
+}
+
 #[tokio::test]
-async fn an_event_that_makes_no_sense_is_rejected_and_changes_nothing() {
+async fn an_order_that_makes_no_sense_is_rejected_and_has_no_payment() {
     let world = World::new().await;
-    let money = |minor_units, currency: &str| Some(Money { minor_units, currency: currency.into() });
-    for order in [
-        OrderCreated { order_id: "no-uuid".into(), ..created() },
-        OrderCreated { user_id: String::new(), ..created() },
-        OrderCreated { total: None, ..created() },
-        OrderCreated { total: money(-1, "USD"), ..created() },
-        OrderCreated { total: money(500, "XXL"), ..created() },
-        OrderCreated { total: money(500, ""), ..created() },
+    for (order, field) in [
+        (OrderCreated { order_id: "no-uuid".into(), ..created() }, "orderId"),
+        (OrderCreated { order_id: String::new(), ..created() }, "orderId"),
+        (OrderCreated { user_id: "\0".into(), ..created() }, "userId"),
+        (OrderCreated { total: None, ..created() }, "total"),
+        (OrderCreated { total: money(-1, "USD"), ..created() }, "total"),
+        (OrderCreated { total: money(500, "XXL"), ..created() }, "total"),
+        (OrderCreated { total: money(500, ""), ..created() }, "total"),
     ] {
-        let heard = world.hear("order.created", &order).await;
-        assert!(matches!(heard, Err(Failure::Reject(_))), "{order:?}: {heard:?}");
+        assert_rejected(world.hear("order.created", &order).await, field);
     }
-    let heard = world.hear("order.created", &json!({"orderId": 7})).await;
-    assert!(matches!(heard, Err(Failure::Reject(_))), "{heard:?}");
+    for rubbish in [json!({"orderId": 7}), json!("text"), json!(null), json!([1])] {
+        assert_rejected(world.hear("order.created", &rubbish).await, "");
+    }
     assert_eq!(count_payments(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_change_of_an_order_that_makes_no_sense_is_rejected_and_changes_nothing() {
+    let world = World::new().await;
+    let payment = world.pending(&world.ann, 500).await;
+    let cancelled = || OrderStatusChanged {
+        order_id: payment.order_id.clone(),
+        user_id: payment.user_id.clone(),
+        from: OrderStatus::Pending.into(),
+        to: OrderStatus::Cancelled.into(),
+        total: money(500, "USD"),
+    };
+    for (changed, field) in [
+        (OrderStatusChanged { order_id: "no-uuid".into(), ..cancelled() }, "orderId"),
+        (OrderStatusChanged { user_id: "7".into(), ..cancelled() }, "userId"),
+        (OrderStatusChanged { to: OrderStatus::Unspecified.into(), ..cancelled() }, "to"),
+        (OrderStatusChanged { total: money(-500, "USD"), ..cancelled() }, "total"),
+        (OrderStatusChanged { total: money(500, "usd"), ..cancelled() }, "total"),
+    ] {
+        assert_rejected(world.hear("order.status_changed", &changed).await, field);
+    }
+    for to in [json!("ORDER_STATUS_LOST"), json!(99), json!({})] {
+        let mut changed = serde_json::to_value(cancelled()).unwrap();
+        changed["to"] = to;
+        assert_rejected(world.hear("order.status_changed", &changed).await, "");
+    }
+    assert_eq!(world.get(&world.ann, &payment.id).await.unwrap(), payment);
+    assert_eq!((count_payments(&world).await, world.told(&payment.id).await), (1, vec![]));
+}
+
+#[tokio::test]
+async fn an_event_about_another_order_than_it_names_is_rejected_and_changes_nothing() {
+    let world = World::new().await;
+    let payment = world.pending(&world.ann, 500).await;
+    let cancelled = OrderStatusChanged {
+        order_id: payment.order_id.clone(),
+        user_id: payment.user_id.clone(),
+        to: OrderStatus::Cancelled.into(),
+        ..OrderStatusChanged::default()
+    };
+    for (name, data) in [
+        ("order.created", serde_json::to_value(created()).unwrap()),
+        ("order.status_changed", serde_json::to_value(cancelled).unwrap()),
+    ] {
+        assert_rejected(world.hear_of(Uuid::now_v7(), name, data).await, "subject");
+    }
+    assert_eq!(world.get(&world.ann, &payment.id).await.unwrap(), payment);
+    assert_eq!(count_payments(&world).await, 1);
 }
 
 #[tokio::test]
@@ -80,6 +139,7 @@ async fn other_changes_of_an_order_change_nothing() {
             user_id: payment.user_id.clone(),
             from: OrderStatus::Pending.into(),
             to: to.into(),
+            total: money(500, "USD"),
         };
         world.hear("order.status_changed", &changed).await.unwrap();
     }
@@ -87,12 +147,61 @@ async fn other_changes_of_an_order_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_comes_before_its_order_is_tried_again() {
+async fn a_cancel_that_comes_before_its_order_leaves_nothing_to_pay() {
+    let world = World::new().await;
+    let order = OrderCreated { user_id: world.ann.viewer.user_id.to_string(), ..created() };
+    let cancelled = OrderStatusChanged {
+        order_id: order.order_id.clone(),
+        user_id: order.user_id.clone(),
+        from: OrderStatus::Pending.into(),
+        to: OrderStatus::Cancelled.into(),
+        total: order.total.clone(),
+    };
+    world.hear("order.status_changed", &cancelled).await.unwrap();
+    let request = CreatePaymentRequest { order_id: order.order_id.clone(), idempotency_key: String::new() };
+    let payment = world.client().create_payment(world.ann.request(request)).await.unwrap();
+    let payment = payment.into_inner().payment.unwrap();
+    assert_eq!((payment.status(), cents(&payment.amount)), (PaymentStatus::Cancelled, 500));
+    for _ in 0..2 {
+        world.hear("order.created", &order).await.unwrap();
+        world.hear("order.status_changed", &cancelled).await.unwrap();
+    }
+    assert_eq!(world.get(&world.ann, &payment.id).await.unwrap(), payment);
+    assert_eq!(world.told_names(&payment.id).await, ["payment.cancelled"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_and_its_cancel_at_the_same_time_leave_nothing_to_pay() {
+    let world = World::new().await;
+    for _ in 0..20 {
+        let order = created();
+        let (placed, cancelled) =
+            tokio::join!(world.hear("order.created", &order), world.cancel_order(&order.order_id));
+        placed.unwrap();
+        cancelled.unwrap();
+    }
+    let statuses: Vec<String> = sqlx::query_scalar("SELECT DISTINCT status FROM payments")
+        .fetch_all(world.database.pool())
+        .await
+        .unwrap();
+    assert_eq!((statuses, count_payments(&world).await), (vec!["CANCELLED".to_owned()], 20));
+}
+
+/// What versions before the total said of a cancel.
+#[tokio::test]
+async fn a_cancel_without_a_total_waits_for_its_order() {
     let world = World::new().await;
     let order = created();
-    assert!(matches!(world.cancel_order(&order.order_id).await, Err(Failure::Retry(_))));
+    let cancelled = OrderStatusChanged {
+        order_id: order.order_id.clone(),
+        user_id: order.user_id.clone(),
+        to: OrderStatus::Cancelled.into(),
+        ..OrderStatusChanged::default()
+    };
+    let heard = world.hear("order.status_changed", &cancelled).await;
+    assert!(matches!(heard, Err(Failure::Retry(_))), "{heard:?}");
     world.hear("order.created", &order).await.unwrap();
-    world.cancel_order(&order.order_id).await.unwrap();
+    world.hear("order.status_changed", &cancelled).await.unwrap();
     let status: String =
         sqlx::query_scalar("SELECT status FROM payments").fetch_one(world.database.pool()).await.unwrap();
     assert_eq!(status, "CANCELLED");

@@ -79,19 +79,31 @@ impl World {
         self.tokens.caller(caller.viewer.user_id, Role::Customer)
     }
 
-    /// Hands an event to the service as the bus does: in one transaction.
+    /// Hands an event about the order that it names to the service as the bus does: in one transaction.
     pub(crate) async fn hear(&self, name: &str, data: &impl Serialize) -> Result<(), Failure> {
+        let data = serde_json::to_value(data).unwrap();
+        let subject = data["orderId"].as_str().and_then(|id| id.parse().ok()).unwrap_or_else(Uuid::now_v7);
+        self.hear_of(subject, name, data).await
+    }
+
+    /// Hands it an event whose envelope names `subject`.
+    pub(crate) async fn hear_of(
+        &self,
+        subject: Uuid,
+        name: &str,
+        data: serde_json::Value,
+    ) -> Result<(), Failure> {
         let event = CloudEvent {
             specversion: "1.0".into(),
             id: Uuid::now_v7(),
             source: "order".into(),
             kind: format!("portico.{name}.v1"),
-            subject: Uuid::now_v7(),
+            subject,
             time: Utc::now(),
             sequence: "1".into(),
             traceparent: None,
             datacontenttype: "application/json".into(),
-            data: serde_json::to_value(data).unwrap(),
+            data,
         };
         let consumers = self.app.consumers();
         let consumer = Arc::clone(consumers.iter().find(|one| one.events().contains(&name)).unwrap());
@@ -126,6 +138,7 @@ impl World {
             user_id: Uuid::now_v7().to_string(),
             from: OrderStatus::Pending.into(),
             to: OrderStatus::Cancelled.into(),
+            total: Some(Money { minor_units: 500, currency: "USD".into() }),
         };
         self.hear("order.status_changed", &changed).await
     }
