@@ -41,7 +41,9 @@ impl Broker {
     pub async fn serve(self, outbox: Outbox, consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
         let relay = relay::run(outbox, self.clone(), stop.clone());
         match self {
-            Self::InProcess(_) => relay.await,
+            Self::InProcess(bus) => {
+                tokio::join!(relay, bus.redrive(&consumers, stop));
+            }
             Self::RabbitMq(rabbitmq) => {
                 tokio::join!(relay, rabbitmq.consume(consumers, stop));
             }

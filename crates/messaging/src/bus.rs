@@ -1,23 +1,23 @@
 //! The in-process bus: hands events to the consumers of this process, again and again until each has settled them.
 
+mod redrive;
+
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc};
 
 use crate::{
     CloudEvent, Consumer, Failure, Heard, Listener,
+    dead_letters::{self, store},
     inbox::{self, Attempt},
-    store,
 };
 
 /// How many events one consumer handles at once. Each holds a connection of the pool that also serves requests.
 const AT_ONCE: usize = 4;
 /// How many events a listener may be behind before it misses some.
 const LIVE: usize = 1024;
-/// How long an inbox row is kept: far longer than any event comes again.
-const INBOX_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// How often, and after which delays, an event that a consumer could not handle comes again.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl Bus {
     pub async fn prune(&self, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
         let mut pruned = 0;
         for Subscription { consumer, .. } in self.subscriptions.iter() {
-            pruned += store::prune_inbox(consumer.pool(), consumer.name(), now - INBOX_KEPT).await?;
+            pruned += inbox::prune(&**consumer, now).await?;
         }
         Ok(pruned)
     }
@@ -139,7 +139,7 @@ impl Subscription {
                     tracing::debug!(consumer = self.consumer.name(), %error, "the consumer's database can't be asked");
                     false
                 }
-                Attempt::Failed(Failure::Reject(reason)) => self.bury(event, &reason).await,
+                Attempt::Failed(Failure::Reject(reason)) => self.bury(event, &reason, failed + 1).await,
                 Attempt::Failed(Failure::Retry(reason)) => {
                     failed += 1;
                     self.retry_or_bury(event, &reason, failed, retries.tries).await
@@ -161,23 +161,20 @@ impl Subscription {
 
     async fn retry_or_bury(&self, event: &CloudEvent, reason: &str, failed: u32, tries: u32) -> bool {
         if failed >= tries {
-            return self.bury(event, &format!("{reason} (tried {failed} times)")).await;
+            return self.bury(event, &format!("{reason} (tried {failed} times)"), failed).await;
         }
-        let consumer = self.consumer.name();
-        metrics::counter!("event_retries_total", "consumer" => consumer).increment(1);
-        tracing::warn!(consumer, event = %event.id, failed, reason, "an event can't be handled yet");
+        dead_letters::tell_retry(self.consumer.name(), &event.id.to_string(), failed, reason);
         false
     }
 
     /// Whether the event was laid to rest; when its database fails, the next try will.
-    async fn bury(&self, event: &CloudEvent, reason: &str) -> bool {
+    async fn bury(&self, event: &CloudEvent, reason: &str, tries: u32) -> bool {
         let consumer = self.consumer.name();
-        if let Err(error) = store::bury(self.consumer.pool(), consumer, event, reason).await {
+        if let Err(error) = store::bury(self.consumer.pool(), consumer, event, reason, tries).await {
             tracing::warn!(consumer, event = %event.id, %error, "a dead letter can't be written yet");
             return false;
         }
-        metrics::counter!("dead_letters_total", "consumer" => consumer).increment(1);
-        tracing::error!(consumer, event = %event.id, kind = event.kind, reason, "an event rests as a dead letter");
+        dead_letters::tell_death(consumer, &event.id.to_string(), reason);
         true
     }
 }

@@ -3,15 +3,21 @@
 //! The effect and the inbox row are in one transaction, so that an event that comes again finds the row and has no
 //! second effect. Whatever a handler does, fail, panic or hang, comes back as an [`Attempt`]: it ends nothing else.
 
+mod store;
+
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use tokio::time::timeout;
 
-use crate::{CloudEvent, Consumer, Failure, store};
+use crate::{CloudEvent, Consumer, Failure};
 
 /// How long one try may take, so that a handler that hangs does not keep its aggregate's later events for ever.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long an inbox row is kept: far longer than any event comes again by itself. What is replayed later is decided by
+/// the aggregate's state and the event's `sequence`.
+const KEPT: TimeDelta = TimeDelta::days(30);
 
 /// How a try ended.
 #[derive(Debug)]
@@ -20,7 +26,7 @@ pub(crate) enum Attempt {
     Done,
     /// The consumer's handler failed.
     Failed(Failure),
-    /// The handler was not asked, since its database could not be: no fault of the event.
+    /// The database could not be asked, or went away meanwhile: no fault of the event.
     Unreachable(sqlx::Error),
 }
 
@@ -34,7 +40,7 @@ pub(crate) async fn attempt(consumer: &dyn Consumer, event: &CloudEvent) -> Atte
     }
 }
 
-/// Every early return drops the transaction, which rolls it back.
+/// An early return drops the transaction, which rolls it back.
 async fn handle(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
     let mut tx = match consumer.pool().begin().await {
         Ok(tx) => tx,
@@ -46,14 +52,30 @@ async fn handle(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
         Err(error) => return Attempt::Unreachable(error),
     }
     if let Err(failure) = consumer.handle(&mut tx, event).await {
-        return Attempt::Failed(failure);
+        // It fails where the database went away meanwhile.
+        return match tx.rollback().await {
+            Ok(()) => Attempt::Failed(failure),
+            Err(error) => Attempt::Unreachable(error),
+        };
     }
-    // When the answer to the commit is lost, the next try finds out what became of it.
-    if let Err(error) = tx.commit().await {
-        return Attempt::Failed(error.into());
+    match tx.commit().await {
+        Ok(()) => {}
+        Err(error @ sqlx::Error::Database(_)) => return Attempt::Failed(error.into()),
+        // When the answer to the commit is lost, the next try finds out what became of it.
+        Err(error) => return Attempt::Unreachable(error),
     }
     consumer.committed();
     Attempt::Done
+}
+
+/// Asks the consumer's database as a try does.
+pub(crate) async fn ask(consumer: &dyn Consumer) -> Result<(), sqlx::Error> {
+    store::ask(consumer.pool()).await
+}
+
+/// Deletes the consumer's rows that are older than 30 days at `now`. Answers how many.
+pub(crate) async fn prune(consumer: &dyn Consumer, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    store::prune(consumer.pool(), consumer.name(), now - KEPT).await
 }
 
 /// What a panic said.

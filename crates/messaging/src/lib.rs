@@ -8,6 +8,7 @@
 mod broker;
 mod bus;
 mod consumer;
+pub mod dead_letters;
 mod event;
 mod inbox;
 mod outbox;
@@ -21,5 +22,5 @@ pub use bus::{Bus, Retries};
 pub use consumer::{Consumer, Failure};
 pub use event::{CloudEvent, Event};
 pub use outbox::Outbox;
-pub use rabbitmq::RabbitMq;
+pub use rabbitmq::{RabbitMq, topology};
 pub use relay::RelayError;

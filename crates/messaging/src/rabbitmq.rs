@@ -2,15 +2,20 @@
 
 mod connection;
 mod consumer;
+mod copy;
+mod dead_letters;
 mod listener;
 mod publisher;
 
-use std::sync::Arc;
+pub mod topology;
+
+use std::{sync::Arc, time::Duration};
 
 use runtime::Stop;
 use secrecy::ExposeSecret;
 
-use self::{connection::Address, publisher::Publisher};
+pub(crate) use self::dead_letters::DeadLetters;
+use self::{connection::Address, consumer::Ways, publisher::Publisher, topology::RETRY_DELAYS};
 use crate::{BrokerConfig, CloudEvent, Consumer, Listener, bus::Patience};
 
 /// RabbitMQ, as one service or gateway uses it. It connects when it is first needed, and again whenever the connection
@@ -19,7 +24,8 @@ use crate::{BrokerConfig, CloudEvent, Consumer, Listener, bus::Patience};
 pub struct RabbitMq {
     /// What is heard and what is told have connections apart, so that a broker that holds publishers back holds no
     /// consumer back.
-    consuming: Address,
+    ways: Ways,
+    listening: Address,
     publisher: Publisher,
 }
 
@@ -30,12 +36,26 @@ impl RabbitMq {
     /// When the URL is none.
     pub fn new(config: &BrokerConfig, name: &str) -> anyhow::Result<Self> {
         let address = |what| Address::new(config.amqp_url.expose_secret(), format!("{name} {what}"));
-        Ok(Self { consuming: address("consuming")?, publisher: Publisher::new(address("publishing")?) })
+        let ways = Ways {
+            consuming: address("consuming")?,
+            laying_aside: address("laying aside")?,
+            delays: RETRY_DELAYS.into(),
+        };
+        let publisher = Publisher::new(address("publishing")?);
+        Ok(Self { ways, listening: address("listening")?, publisher })
+    }
+
+    /// The same broker, where what failed comes again after other delays than [`RETRY_DELAYS`]. Each needs a queue of its
+    /// own, in whole milliseconds.
+    #[must_use]
+    pub fn retrying(mut self, delays: &[Duration]) -> Self {
+        self.ways.delays = delays.into();
+        self
     }
 
     /// Hands events to these consumers until `stop`; what is being handled then is finished or comes again.
     pub async fn consume(&self, consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
-        consumer::consume(&self.consuming, consumers, stop).await;
+        consumer::consume(&self.ways, consumers, stop).await;
     }
 
     /// Tells an event. `true` once RabbitMQ has confirmed it and, where a queue of ours must get it, did not return it.
@@ -45,6 +65,6 @@ impl RabbitMq {
     }
 
     pub(crate) fn listen(&self, names: &[&'static str]) -> Listener {
-        listener::listen(self.consuming.clone(), names.to_vec())
+        listener::listen(self.listening.clone(), names.to_vec())
     }
 }

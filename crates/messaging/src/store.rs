@@ -1,16 +1,19 @@
-//! The SQL of the relay, of the inbox and of the dead letters (what services write is in [`crate::Outbox`]).
+//! The SQL of the relay (what services write is in [`crate::Outbox`]). That of the inbox and of the dead letters is beside
+//! those.
 //!
 //! Plain queries, where the services use checked ones: these tables are the same in every service's database, so this
 //! crate has none of its own to check them against. The tests run each of them.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::CloudEvent;
 
+/// The name of the advisory lock of the relay that leads. Such locks belong to one database, so one serves all of them.
+pub(crate) const LEAD: &str = "portico outbox relay";
 /// How many rows one statement deletes at most, to hold no lock for long.
-const PRUNED_AT_ONCE: u64 = 10_000;
+pub(crate) const PRUNED_AT_ONCE: u64 = 10_000;
 
 /// A row of the outbox that waits.
 #[derive(Debug, sqlx::FromRow)]
@@ -49,11 +52,11 @@ pub(crate) async fn unpublished(
     limit: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
     // Never "position greater than the last seen": positions are not given in the order of the commits, and a row
-    // that commits late would never be seen.
+    // that commits late would never be seen. A subquery, since that is hashed: an array would be searched for each row.
     sqlx::query_as(
         "SELECT id, subject, name, sequence, data, traceparent, occurred_at
          FROM outbox
-         WHERE published_at IS NULL AND subject <> ALL($1)
+         WHERE published_at IS NULL AND subject NOT IN (SELECT UNNEST($1))
          ORDER BY position
          LIMIT $2",
     )
@@ -103,76 +106,8 @@ pub(crate) async fn prune_outbox(pool: &PgPool, before: DateTime<Utc>) -> Result
     .await
 }
 
-/// Claims an event for a consumer until the caller's transaction ends. `false` when its effect is there already, or
-/// when it rests as a dead letter: then only a redrive brings it back. Waits for another transaction with that claim.
-pub(crate) async fn claim_in_tx(
-    tx: &mut PgConnection,
-    consumer: &str,
-    event: Uuid,
-) -> Result<bool, sqlx::Error> {
-    let claimed = sqlx::query(
-        "INSERT INTO inbox (consumer, event_id)
-         SELECT $1, $2
-         WHERE NOT EXISTS (SELECT FROM dead_letters WHERE consumer = $1 AND event_id = $2)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(consumer)
-    .bind(event)
-    .execute(tx)
-    .await?;
-    Ok(claimed.rows_affected() == 1)
-}
-
-/// Lays an event to rest, with the reason.
-pub(crate) async fn bury(
-    pool: &PgPool,
-    consumer: &str,
-    event: &CloudEvent,
-    reason: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO dead_letters (consumer, event_id, event, reason)
-         VALUES ($1, $2, $3, $4)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(consumer)
-    .bind(event.id)
-    .bind(Json(event))
-    // Postgres text holds no NUL, and a reason that can't be written would keep the event from its rest for ever.
-    .bind(reason.replace('\0', ""))
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
-/// Deletes a consumer's inbox rows of `before` or earlier.
-pub(crate) async fn prune_inbox(
-    pool: &PgPool,
-    consumer: &str,
-    before: DateTime<Utc>,
-) -> Result<u64, sqlx::Error> {
-    in_batches(|| async {
-        // As in the outbox, the ids lead to the old rows.
-        let pruned = sqlx::query(
-            "DELETE FROM inbox WHERE consumer = $1 AND event_id IN
-             (SELECT event_id FROM inbox
-              WHERE consumer = $1 AND event_id < $2 AND handled_at <= $3
-              ORDER BY event_id
-              LIMIT $4)",
-        )
-        .bind(consumer)
-        .bind(first_id_after(before))
-        .bind(before)
-        .bind(PRUNED_AT_ONCE.cast_signed())
-        .execute(pool)
-        .await?;
-        Ok(pruned.rows_affected())
-    })
-    .await
-}
-
 /// Deletes until a batch is not full; answers how many rows in all.
-async fn in_batches<F>(mut delete: impl FnMut() -> F) -> Result<u64, sqlx::Error>
+pub(crate) async fn in_batches<F>(mut delete: impl FnMut() -> F) -> Result<u64, sqlx::Error>
 where
     F: Future<Output = Result<u64, sqlx::Error>>,
 {
@@ -187,7 +122,7 @@ where
 }
 
 /// The smallest UUIDv7 that is later than any made at `time` or before.
-fn first_id_after(time: DateTime<Utc>) -> Uuid {
+pub(crate) fn first_id_after(time: DateTime<Utc>) -> Uuid {
     let milliseconds = u64::try_from(time.timestamp_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(milliseconds + 1, &[0; 10]).into_uuid()
 }

@@ -52,7 +52,12 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn outbox_inbox_and_idempotency_are_the_same_sql_in_each_database() {
-    for file in ["20261120000001_messaging.up.sql", "20261120000001_messaging.down.sql"] {
+    for file in [
+        "20261120000001_messaging.up.sql",
+        "20261120000001_messaging.down.sql",
+        "20261121000001_dead_letters.up.sql",
+        "20261121000001_dead_letters.down.sql",
+    ] {
         let [user, order, payment] = ["user", "order", "payment"].map(|service| migration(service, file));
         assert!(user == order && order == payment, "{file}");
     }

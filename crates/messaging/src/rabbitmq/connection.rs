@@ -73,7 +73,7 @@ impl Session {
 
 /// Why a connection is there no more, or not yet.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+pub(super) enum Lost {
     #[error("no answer within {OPEN:?}")]
     Silent(#[from] Elapsed),
     #[error(transparent)]
@@ -133,7 +133,7 @@ fn tell(connection: &str, lost: &Lost, said: &mut Option<String>) {
     }
 }
 
-async fn open(address: &Address) -> Result<Session, Lost> {
+pub(super) async fn open(address: &Address) -> Result<Session, Lost> {
     let properties = ConnectionProperties::default().with_connection_name(address.name.as_str().into());
     let connect = Connection::connector(
         address.uri.clone(),
@@ -211,7 +211,7 @@ impl Drop for Blocked<'_> {
     }
 }
 
-async fn close(connection: &Connection) {
+pub(super) async fn close(connection: &Connection) {
     if connection.status().connected() {
         // One that does not answer is left to its heartbeat.
         let _ = timeout(CLOSE, connection.close(200, "OK".into())).await;
