@@ -51,7 +51,7 @@ run-payment: ## The payment service alike
 	@$(SETTINGS) && cargo run -p payment
 
 ##@ Develop
-.PHONY: dev-gateway dev-user dev-order dev-payment sdl sqlx fmt tidy clean
+.PHONY: dev-gateway dev-user dev-order dev-payment sdl events-catalogue sqlx fmt tidy clean
 dev-gateway dev-user dev-order dev-payment: dev-%: ## (dev-gateway dev-user dev-order dev-payment) run, rebuilt and restarted on change
 	@command -v bacon >/dev/null || cargo install --locked bacon
 	@$(SETTINGS) && bacon --job $*
@@ -60,6 +60,9 @@ dev-gateway: ## The gateway, rebuilt and restarted on change (dev-user, dev-orde
 
 sdl: ## Write schema.graphql anew
 	@$(PORTICO) sdl > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+events-catalogue: ## Write docs/events.md and docs/events/ anew; refused where it would break a subscriber
+	@$(PORTICO) events catalogue
 
 sqlx: ## Check every query against a real database, and write the .sqlx folders anew
 	@$(WITH) scripts/sqlx
@@ -77,8 +80,8 @@ clean: ## Remove what was built
 	@rm -rf tests/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-browser test-federation test-coverage
-test: test-rust test-federation test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-browser test-federation test-events test-coverage
+test: test-rust test-federation test-events test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -94,6 +97,9 @@ test-gateway: ## The tests of the gateway
 
 test-federation: ## Compose the graph with another subgraph
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && npm run --silent --prefix tests federation'
+
+test-events: ## Hold the catalogue of events against AsyncAPI's rules
+	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && npm run --silent --prefix tests events'
 
 test-browser: ## Drive the IDE in a headless Chromium, against the whole system
 	@cargo build -p portico
@@ -113,9 +119,9 @@ lint: ## Format, clippy and documentation, without a warning
 lint-proto: ## buf's STANDARD lint, and no breaking change against main
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/lint-proto'
 
-lint-generated: sdl sqlx ## Whether schema.graphql and the .sqlx folders are up to date
-	@git diff --exit-code -- schema.graphql '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl sqlx` made.' >&2; exit 1; }
-	@test -z "$$(git status --porcelain -- schema.graphql '*/.sqlx')" || { git status --short -- schema.graphql '*/.sqlx' >&2; exit 1; }
+lint-generated: sdl events-catalogue sqlx ## Whether schema.graphql, the catalogue of events and the .sqlx folders are up to date
+	@git diff --exit-code -- schema.graphql docs/events.md docs/events '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl events-catalogue sqlx` made.' >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- schema.graphql docs/events.md docs/events '*/.sqlx')" || { git status --short -- schema.graphql docs/events.md docs/events '*/.sqlx' >&2; exit 1; }
 
 audit: ## Licences, bans, sources, unused dependencies; advisories where there is a network
 	@scripts/audit

@@ -11,20 +11,23 @@
 //! | [`progress`] | what is said to a person, while it happens |
 //! | [`system`] | the services and the gateway, wired to each other in this process |
 //! | [`settings`] | what they are told, found or made by this run |
+//! | [`catalogue`] | what subscribers can rely on, as people and as programs read it |
 //! | [`demo`] | the accounts and products of a new system in development |
 //! | [`attach`] | databases for a command that is over in a moment |
 //! | [`environment`] | every variable that this crate reads |
 //!
-//! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`sdl`], [`with`].
+//! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
 pub mod backend;
+pub mod catalogue;
 pub mod child;
 pub mod demo;
 pub mod down;
 pub mod env;
 pub mod environment;
+pub mod events;
 pub mod migrate;
 pub mod packages;
 pub mod progress;
@@ -65,6 +68,8 @@ enum Command {
     Migrate(migrate::MigrateCommand),
     /// Make the first admin
     Admin(admin::AdminCommand),
+    /// What the services say, to each other and to those who subscribe
+    Events(events::EventsCommand),
     /// Print the schema of the graph (Apollo Federation v2)
     Sdl,
     /// Run a command beside throw-away backends whose URLs it finds in its environment
@@ -94,6 +99,7 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
         Command::Env => env::run(&environment),
         Command::Migrate(migrate) => migrate.run(&environment, progress).await,
         Command::Admin(admin) => admin.run(&environment, progress).await,
+        Command::Events(events) => events.run(),
         Command::Sdl => sdl::run(),
         Command::Up(up) => up.run(&environment, progress).await,
         Command::With(with) => with.run(&environment, progress).await,
