@@ -90,12 +90,12 @@ pub(crate) async fn declare(
 ) -> lapin::Result<()> {
     declare_exchange(channel).await?;
     exchange(channel, consumer, ExchangeKind::Direct).await?;
-    // From behind to before: a message that is in the first queue finds its way out of it.
-    dead(channel, consumer).await?;
+    work(channel, consumer, events).await?;
     for delay in delays {
         retry(channel, consumer, *delay).await?;
     }
-    work(channel, consumer, events).await
+    // Last: where it is there, all of it is.
+    dead(channel, consumer).await
 }
 
 /// Declares the exchange of all events.
