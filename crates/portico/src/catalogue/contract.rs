@@ -97,8 +97,8 @@ pub fn advice(breaks: &[Break]) -> String {
     let lines: String = breaks.iter().map(|broken| format!("\n  - {broken}")).collect();
     format!(
         "this breaks those who subscribe to events:{lines}\n\
-         Leave what was promised as it is, and add beside it. Where that can't be done, declare a message of its own for an \
-         event of its own, such as order.created.v2, and send both until nobody needs the old one (docs/events.md, \"What \
+         Leave what was promised as it is, and add beside it. Where that can't be done, declare a message of its own, with an \
+         event of its own such as order.created_v2, and send both until nobody needs the old one (docs/events.md, \"What \
          may change\"). Only while nobody can have subscribed yet: portico events catalogue --allow-breaking"
     )
 }
