@@ -32,6 +32,9 @@ pub struct LogConfig {
     pub log_format: LogFormat,
 }
 
+/// lapin logs each message that RabbitMQ returns, with all that is in it, and failures that we tell ourselves.
+const UNLESS_ASKED: &str = "lapin=off";
+
 /// Starts logging to standard error. A second call changes nothing.
 pub fn start_logs(config: &LogConfig) {
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -47,7 +50,8 @@ fn start<W>(config: &LogConfig, writer: W, coloured: bool)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = |log: &str| EnvFilter::try_new(format!("{UNLESS_ASKED},{log}"));
+    let filter = filter(&config.log).or_else(|_| filter("info")).unwrap_or_default();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(coloured);
     // An error means that logs run already, as they do for every test but the first of a process.
     let _ = match config.log_format {
