@@ -7,7 +7,7 @@ use runtime::Stop;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use crate::{Bus, CloudEvent, Consumer, Outbox, RabbitMq, bus::Patience, relay};
+use crate::{Bus, CloudEvent, Consumer, Outbox, RabbitMq, bus::Patience, event::SealedEvent, relay};
 
 /// How RabbitMQ is reached.
 #[derive(Args, Clone, Debug)]
@@ -29,10 +29,16 @@ pub enum Broker {
 impl Broker {
     /// Tells an event. `true` once the broker answers for it: RabbitMQ has confirmed it, or each consumer of the
     /// in-process bus has settled it. `false` only without patience.
-    pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+    pub(crate) async fn tell(&self, event: SealedEvent, patience: Patience) -> bool {
         match self {
-            Self::InProcess(bus) => bus.tell(event, patience).await,
-            Self::RabbitMq(rabbitmq) => rabbitmq.tell(event, patience).await,
+            Self::InProcess(bus) => match event.open() {
+                Ok(event) => bus.tell(&event, patience).await,
+                Err(error) => {
+                    tracing::error!(%error, "an event of the outbox can't be read");
+                    false
+                }
+            },
+            Self::RabbitMq(rabbitmq) => rabbitmq.tell(&event, patience).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use proto::DomainEvent;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// Something that a service says, before it is told.
@@ -40,7 +41,7 @@ impl Event {
 
 /// An event as it travels: CloudEvents 1.0, structured JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CloudEvent {
+pub struct CloudEvent<D = serde_json::Value> {
     /// Always "1.0".
     pub specversion: String,
     /// Its id.
@@ -62,10 +63,44 @@ pub struct CloudEvent {
     /// Always "application/json".
     pub datacontenttype: String,
     /// The payload.
-    pub data: serde_json::Value,
+    pub data: D,
 }
 
-impl CloudEvent {
+/// An event whose payload is passed on as it is, without being read.
+pub(crate) type SealedEvent = CloudEvent<Box<RawValue>>;
+
+impl SealedEvent {
+    /// Reads the payload.
+    pub(crate) fn open(self) -> Result<CloudEvent, serde_json::Error> {
+        let Self {
+            specversion,
+            id,
+            source,
+            kind,
+            subject,
+            time,
+            sequence,
+            traceparent,
+            datacontenttype,
+            data,
+        } = self;
+        let data = serde_json::from_str(data.get())?;
+        Ok(CloudEvent {
+            specversion,
+            id,
+            source,
+            kind,
+            subject,
+            time,
+            sequence,
+            traceparent,
+            datacontenttype,
+            data,
+        })
+    }
+}
+
+impl<D> CloudEvent<D> {
     /// What happened: `order.created`. `None` when it is no event of ours in a version that we know.
     pub fn name(&self) -> Option<&str> {
         self.kind.strip_prefix("portico.")?.strip_suffix(".v1")

@@ -21,6 +21,6 @@ pub use broker::{Broker, BrokerConfig, Heard, Listener};
 pub use bus::{Bus, Retries};
 pub use consumer::{Consumer, Failure};
 pub use event::{CloudEvent, Event};
-pub use outbox::Outbox;
+pub use outbox::{Outbox, OutboxStatus};
 pub use rabbitmq::{RabbitMq, topology};
 pub use relay::RelayError;

@@ -20,6 +20,19 @@ pub struct Outbox {
     pub(crate) wake: Arc<Notify>,
 }
 
+/// How an outbox is doing.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct OutboxStatus {
+    /// How many events wait to be told.
+    pub waiting: i64,
+    /// When the first of those that wait happened.
+    pub oldest_waiting: Option<DateTime<Utc>>,
+    /// How many told events are kept, for those who look into what happened.
+    pub kept: i64,
+    /// Whether there is a relay that leads.
+    pub led: bool,
+}
+
 impl Outbox {
     /// The outbox of the service `source` ("order") in its database.
     pub fn new(pool: PgPool, source: &'static str) -> Self {
@@ -31,30 +44,23 @@ impl Outbox {
     /// # Errors
     /// When the database fails.
     pub async fn append_in_tx(tx: &mut PgConnection, events: &[Event]) -> Result<(), sqlx::Error> {
-        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-        let names: Vec<_> = events.iter().map(|event| event.name).collect();
-        let subjects: Vec<_> = events.iter().map(|event| event.subject).collect();
-        let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
-        let data: Vec<_> = events.iter().map(|event| &event.data).collect();
-        let times: Vec<_> = events.iter().map(|event| event.time).collect();
-        sqlx::query(
-            "INSERT INTO outbox (id, name, subject, sequence, data, occurred_at)
-             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::jsonb[], $6::timestamptz[])",
-        )
-        .bind(ids)
-        .bind(names)
-        .bind(subjects)
-        .bind(sequences)
-        .bind(data)
-        .bind(times)
-        .execute(tx)
-        .await?;
-        Ok(())
+        match events {
+            [event] => store::append_one(tx, event).await,
+            events => store::append_many(tx, events).await,
+        }
     }
 
     /// Wakes this process's relay. To be called after the commit, so that it finds the rows.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// How the outbox in this database is doing, for people: it counts all rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn status(pool: &PgPool) -> Result<OutboxStatus, sqlx::Error> {
+        store::status(pool).await
     }
 
     /// Deletes the rows that were told more than 24 hours before `now`. Answers how many. The relay does so by itself.

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 
 pub(crate) use self::dead_letters::DeadLetters;
 use self::{connection::Address, consumer::Ways, publisher::Publisher, topology::RETRY_DELAYS};
-use crate::{BrokerConfig, CloudEvent, Consumer, Listener, bus::Patience};
+use crate::{BrokerConfig, Consumer, Listener, bus::Patience, event::SealedEvent};
 
 /// RabbitMQ, as one service or gateway uses it. It connects when it is first needed, and again whenever the connection
 /// is lost. Clones share the connection on which they publish.
@@ -60,7 +60,7 @@ impl RabbitMq {
 
     /// Tells an event. `true` once RabbitMQ has confirmed it and, where a queue of ours must get it, did not return it.
     /// Dropping the future forgets the event, or leaves it to chance whether it is told.
-    pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+    pub(crate) async fn tell(&self, event: &SealedEvent, patience: Patience) -> bool {
         self.publisher.tell(event, patience).await
     }
 

@@ -4,11 +4,13 @@
 //!   makes it the leader: one that loses the connection can do neither.
 //! - It takes rows that are not yet published, in the order of their positions, many at a time, but tells an
 //!   aggregate's next event only once the one before is told and marked. What is told together is marked together.
-//! - It is woken in memory by [`Outbox::wake`]; looking every second is the net, for rows of other processes.
+//! - It is woken in memory by [`Outbox::wake`], and by the relays of other processes, which pass on what wakes them.
+//!   Looking every second is the net.
 //! - A leader that dies between telling and marking tells again: consumers know a repeat by their inbox.
 
 mod leader;
 mod lines;
+mod news;
 mod upkeep;
 
 use std::{convert::Infallible, time::Duration};
@@ -16,7 +18,7 @@ use std::{convert::Infallible, time::Duration};
 use runtime::Stop;
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{MissedTickBehavior, error::Elapsed, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, error::Elapsed, interval, sleep, sleep_until, timeout},
 };
 use uuid::Uuid;
 
@@ -29,8 +31,10 @@ const POLL: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How long [`Outbox::relay_once`] waits for another relay to leave.
 const FOR_THE_LEAD: Duration = Duration::from_secs(5);
-/// How many rows one look takes at most.
-const LOOK: usize = 500;
+/// How many rows one look takes at most. While there is room for fewer, it is not looked at once.
+const LOOK: usize = 1_000;
+/// How soon it is looked then: each look passes over all rows that are in hand.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Why a relay stopped leading.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +89,7 @@ async fn lead_until_lost(
     let lost = tokio::select! {
         lost = turn.go_on() => lost.err(),
         () = upkeep::keep(outbox, broker) => None,
+        () = news::pass_on(outbox) => None,
         () = stop.cancelled() => None,
     };
     upkeep::forget(outbox);
@@ -118,6 +123,8 @@ struct Turn<'a> {
     deliveries: JoinSet<Delivery>,
     /// Whether the last look may have left rows behind that can be told once something in hand is.
     left_behind: bool,
+    /// When to look again for what was left behind, once something in hand is told.
+    soon: Option<Instant>,
 }
 
 /// The end of a delivery.
@@ -130,7 +137,7 @@ struct Delivery {
 impl<'a> Turn<'a> {
     fn new(leader: Leader, outbox: &'a Outbox, broker: &'a Broker, patience: Patience) -> Self {
         let (lines, deliveries) = (Lines::default(), JoinSet::new());
-        Self { leader, outbox, broker, patience, lines, deliveries, left_behind: false }
+        Self { leader, outbox, broker, patience, lines, deliveries, left_behind: false, soon: None }
     }
 
     /// Tells what comes until the lead is lost.
@@ -142,10 +149,13 @@ impl<'a> Turn<'a> {
                 // The permit is taken before the look: a commit during the look wakes us again.
                 () = self.outbox.wake.notified() => self.look().await?,
                 _ = poll.tick() => self.look().await?,
+                () = sleep_until(self.soon.unwrap_or_else(Instant::now)), if self.soon.is_some() => self.look().await?,
                 Some(first) = self.deliveries.join_next() => {
                     self.settle(first?).await?;
-                    if self.left_behind {
+                    if self.left_behind && self.lines.room() >= LOOK {
                         self.look().await?;
+                    } else if self.left_behind {
+                        self.soon.get_or_insert_with(|| Instant::now() + SOON);
                     }
                 }
             }
@@ -170,6 +180,7 @@ impl<'a> Turn<'a> {
     /// Takes rows that wait, as many as there is room for, and begins to tell the first of each aggregate. It asks
     /// the database even without room: that is how a leader learns that it is one no more.
     async fn look(&mut self) -> Result<(), RelayError> {
+        self.soon = None;
         let limit = LOOK.min(self.lines.room());
         let busy = self.lines.busy();
         let rows = self.leader.unpublished(&busy, limit).await?;
@@ -185,7 +196,7 @@ impl<'a> Turn<'a> {
         let event = row.into_event(self.outbox.source);
         let broker = self.broker.clone();
         self.deliveries
-            .spawn(async move { Delivery { id, subject, told: broker.tell(&event, patience).await } });
+            .spawn(async move { Delivery { id, subject, told: broker.tell(event, patience).await } });
     }
 
     /// Marks what was told, `first` and whatever else is by now, and begins to tell what comes next to it. What was

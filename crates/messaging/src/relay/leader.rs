@@ -2,11 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
-use sqlx::{Connection, PgConnection};
-use tokio::time::{sleep, timeout};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
-use super::RelayError;
+use super::{RelayError, news};
 use crate::{
     Outbox,
     store::{self, Row},
@@ -17,9 +17,14 @@ const STANDBY: Duration = Duration::from_secs(1);
 /// How long the database may take to answer before the connection counts as lost. A network that swallows everything
 /// gives no error by itself.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Lets the server notice within half a minute that a leader's machine went away, and give the lock to another.
-const KEEPALIVES: [(&str, &str); 3] =
-    [("tcp_keepalives_idle", "10"), ("tcp_keepalives_interval", "5"), ("tcp_keepalives_count", "3")];
+const SETTINGS: [(&str, &str); 4] = [
+    // Lets the server notice within half a minute that a leader's machine went away, and give the lock to another.
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    // A mark that a crash of the server takes back is an event that is told again. That is not worth a wait for the disk.
+    ("synchronous_commit", "off"),
+];
 
 /// The one relay that leads. All that it does to the outbox goes through the connection that holds the lock.
 pub(super) struct Leader {
@@ -27,13 +32,17 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    /// Connects, and stands by until it leads.
+    /// Connects, and stands by until it leads. Meanwhile it passes on to the leader what wakes it.
     pub(super) async fn wait(outbox: &Outbox) -> Result<Self, RelayError> {
-        let options = outbox.pool.connect_options().as_ref().clone();
-        let options = options.application_name(&format!("{} relay", outbox.source)).options(KEEPALIVES);
-        let mut connection = in_time(PgConnection::connect_with(&options)).await?;
+        let mut connection = in_time(PgConnection::connect_with(&options(outbox, "relay"))).await?;
         while !in_time(lock(&mut connection)).await? {
-            sleep(STANDBY).await;
+            let next = Instant::now() + STANDBY;
+            loop {
+                tokio::select! {
+                    () = sleep_until(next) => break,
+                    () = outbox.wake.notified() => in_time(news::send(&mut connection)).await?,
+                }
+            }
         }
         Ok(Self { connection })
     }
@@ -64,9 +73,15 @@ impl Leader {
     }
 }
 
+/// How a relay connects: apart from the pool, and named for what the connection is for.
+pub(super) fn options(outbox: &Outbox, what: &str) -> PgConnectOptions {
+    let options = outbox.pool.connect_options().as_ref().clone();
+    options.application_name(&format!("{} {what}", outbox.source)).options(SETTINGS)
+}
+
 async fn lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // Advisory locks belong to one database, so one key serves all of them.
-    sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('portico outbox relay', 0))")
+    sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
+        .bind(store::LEAD)
         .fetch_one(connection)
         .await
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use messaging::{Broker, Bus, Outbox, RelayError, relay};
+use messaging::{Broker, Bus, Failure, Outbox, OutboxStatus, RelayError, relay};
 use runtime::Stop;
 use uuid::Uuid;
 
@@ -93,4 +93,27 @@ async fn relaying_once_beside_a_relay_that_leads_is_refused() {
     let refused = world.outbox.relay_once(&bus).await;
 
     assert!(matches!(refused, Err(RelayError::NotLeader)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_status_of_an_outbox_tells_what_waits_and_whether_a_relay_leads() {
+    let world = World::new().await;
+    let status = async || Outbox::status(world.pool()).await.unwrap();
+    let empty = OutboxStatus { waiting: 0, oldest_waiting: None, kept: 0, led: false };
+    assert_eq!(status().await, empty);
+
+    let consumer = world.consumer("orders").that(|event| match event.sequence() {
+        Some(1) => Ok(()),
+        _ => Err(Failure::Retry("not yet".to_owned())),
+    });
+    let waits = event(Uuid::now_v7(), 2);
+    world.say(&[event(Uuid::now_v7(), 1), waits.clone(), event(Uuid::now_v7(), 2)]).await;
+    let _relay = world.run(&Bus::new(vec![Arc::new(consumer)]).into());
+
+    until("one is told", async || status().await.kept == 1).await;
+    let OutboxStatus { waiting, oldest_waiting, led, .. } = status().await;
+    let oldest = oldest_waiting.unwrap().timestamp_micros();
+    assert_eq!((waiting, oldest, led), (2, waits.time.timestamp_micros(), true));
+    // The lead of another database is none of this one.
+    assert!(!Outbox::status(World::new().await.pool()).await.unwrap().led);
 }

@@ -30,6 +30,35 @@ async fn a_woken_relay_tells_far_quicker_than_it_polls() {
 }
 
 #[tokio::test]
+async fn a_relay_that_stands_by_passes_on_what_wakes_it() {
+    let world = World::new().await;
+    let consumer = Arc::new(world.consumer("orders"));
+    let elsewhere = Outbox::new(world.pool().clone(), "order");
+    let leader = relay::run(elsewhere, Bus::new(vec![consumer.clone()]).into(), Stop::new());
+    let leader = tokio::spawn(leader);
+    world.say(&[event(Uuid::now_v7(), 1)]).await;
+    until("the other leads", async || world.waiting().await == 0).await;
+    let listening = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'order relay listening'";
+    until("it listens", async || world.count(listening).await == 1).await;
+    let _standby = world.run(&Bus::new(vec![]).into());
+    let standing_by = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND application_name = 'order relay'";
+    until("this one stands by", async || world.count(standing_by).await == 2).await;
+
+    let start = Instant::now();
+    for _ in 0..10 {
+        world.say(&[event(Uuid::now_v7(), 1)]).await;
+        world.outbox.wake();
+        until("the event is told", async || world.waiting().await == 0).await;
+    }
+
+    assert!(start.elapsed() < Duration::from_secs(4), "ten events took {:?}", start.elapsed());
+    assert_eq!(consumer.calls(), 11);
+    leader.abort();
+}
+
+#[tokio::test]
 async fn an_event_that_comes_while_its_aggregate_is_busy_is_told_right_after() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders").taking(Duration::from_millis(50)));
