@@ -10,8 +10,8 @@ PORTICO := cargo run --quiet -p portico --
 WITH := $(PORTICO) with --
 WITH_NODE := $(PORTICO) with --node --
 WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
-# The variables of the backends of `make up` (or of `portico up --backends`), for a service that runs by itself.
-SETTINGS := settings="$$($(PORTICO) env)" && eval "$$settings"
+# The variables of the backends of `make up` (or of `portico up --backends`), for the service $(1) that runs by itself.
+SETTINGS = settings="$$($(PORTICO) env $(1))" && eval "$$settings"
 # cargo's own runner: a fresh machine has it.
 TEST := cargo test
 # What the lock file says. Not `npm ci`: newer ones refuse a lock that leaves out builds for platforms that are not ours.
@@ -39,22 +39,22 @@ migrate-down: ## Take the newest migration of each database back
 	@$(PORTICO) migrate down
 
 run-gateway: ## The gateway in a process of its own, on the backends of a running `portico up --backends`
-	@$(SETTINGS) && cargo run -p gateway
+	@$(call SETTINGS,gateway) && cargo run -p gateway
 
 run-user: ## The user service alike
-	@$(SETTINGS) && cargo run -p user
+	@$(call SETTINGS,user) && cargo run -p user
 
 run-order: ## The order service alike
-	@$(SETTINGS) && cargo run -p order
+	@$(call SETTINGS,order) && cargo run -p order
 
 run-payment: ## The payment service alike
-	@$(SETTINGS) && cargo run -p payment
+	@$(call SETTINGS,payment) && cargo run -p payment
 
 ##@ Develop
 .PHONY: dev-gateway dev-user dev-order dev-payment sdl events-catalogue sqlx fmt tidy clean
 dev-gateway dev-user dev-order dev-payment: dev-%: ## (dev-gateway dev-user dev-order dev-payment) run, rebuilt and restarted on change
 	@command -v bacon >/dev/null || cargo install --locked bacon
-	@$(SETTINGS) && bacon --job $*
+	@$(call SETTINGS,$*) && bacon --job $*
 
 dev-gateway: ## The gateway, rebuilt and restarted on change (dev-user, dev-order, dev-payment alike)
 

@@ -9,6 +9,7 @@ use runtime::{Clock, Sessions};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::attach::on_backends;
+use crate::backend::Events;
 use crate::environment::Environment;
 use crate::progress::Progress;
 
@@ -46,7 +47,7 @@ impl AdminCommand {
             Action::Create { email } => (email, Some(ask_for_password()?)),
             Action::Promote { email } => (email, None),
         };
-        on_backends(environment, progress, async |settings| {
+        on_backends(Events::InProcess, environment, progress, async |settings| {
             let config: user::Config = settings.of()?;
             let clock = Clock::system();
             let users =

@@ -3,18 +3,19 @@
 
 use anyhow::{Result, bail};
 
-use crate::backend::{Backends, Mode};
+use crate::backend::{Backends, Events, Mode};
 use crate::environment::Environment;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::state::{Acquired, Running, State};
 
 /// Calls `work` with the settings of, in this order: the databases that the environment names, a running `up`, the
-/// state folder's cluster, which is stopped again afterwards.
+/// state folder's own, which are started with what carries `events` and stopped again afterwards.
 ///
 /// # Errors
 /// Those of `work`, and when there are no databases to be had.
 pub async fn on_backends(
+    events: Events,
     environment: &Environment,
     progress: &Progress,
     work: impl AsyncFnOnce(&Settings) -> Result<()>,
@@ -30,8 +31,8 @@ pub async fn on_backends(
         Acquired::Theirs(_) => bail!("Portico is just starting; try again in a moment"),
     };
     state.end_leftovers(progress).await?;
-    let backends = Backends::start(&state, Mode::Kept, environment, progress).await?;
-    let outcome = match Settings::gather(backends.urls(), &state, environment).await {
+    let backends = Backends::start(&state, Mode::Kept, events, environment, progress).await?;
+    let outcome = match Settings::gather(&backends, &state, environment).await {
         Ok(settings) => work(&settings).await,
         Err(error) => Err(error),
     };

@@ -1,9 +1,10 @@
-//! What the services stand on. Today that is Postgres; the broker and nginx come beside it.
+//! What the services stand on: Postgres, and RabbitMQ where it is to be had.
 //!
 //! Each backend is looked for in one order: a URL in the environment, the programs installed on this machine,
 //! the distribution's packages unpacked in a cache. What was taken is told.
 
 pub mod postgres;
+pub mod rabbitmq;
 
 use anyhow::Result;
 
@@ -11,6 +12,7 @@ use crate::environment::Environment;
 use crate::progress::Progress;
 use crate::state::State;
 use postgres::Postgres;
+use rabbitmq::{Logins, RabbitMq};
 
 /// What the backends are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,17 @@ pub enum Mode {
     Kept,
     /// `with`: the data goes with the run, so nothing waits for the disk, and many tests connect at once.
     ThrowAway,
+}
+
+/// What carries the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// Nothing of ours: the bus of one process, or a command that needs no events.
+    InProcess,
+    /// RabbitMQ where it is to be had, else the bus.
+    RabbitMqIfThere,
+    /// RabbitMQ.
+    RabbitMq,
 }
 
 /// Where the databases are. A password is part of each, so these are not for logs.
@@ -55,20 +68,31 @@ impl Urls {
 #[derive(Debug)]
 pub struct Backends {
     postgres: Postgres,
+    rabbitmq: Option<RabbitMq>,
 }
 
 impl Backends {
-    /// Finds, starts and prepares them; when this returns, they answer.
+    /// Finds, starts and prepares them, all at the same time; when this returns, they answer.
     ///
     /// # Errors
     /// When a backend is not found, does not start or cannot be prepared. Nothing is left running then.
     pub async fn start(
         state: &State,
         mode: Mode,
+        events: Events,
         environment: &Environment,
         progress: &Progress,
     ) -> Result<Self> {
-        Ok(Self { postgres: Postgres::start(state, mode, environment, progress).await? })
+        let postgres = Postgres::start(state, mode, environment, progress);
+        let rabbitmq = async {
+            match events {
+                Events::InProcess => Ok(None),
+                Events::RabbitMqIfThere => RabbitMq::start_if_there(state, mode, environment, progress).await,
+                Events::RabbitMq => RabbitMq::start(state, mode, environment, progress).await.map(Some),
+            }
+        };
+        let (postgres, rabbitmq) = tokio::try_join!(Box::pin(postgres), Box::pin(rabbitmq))?;
+        Ok(Self { postgres, rabbitmq })
     }
 
     /// Where the databases are.
@@ -76,14 +100,32 @@ impl Backends {
         self.postgres.urls()
     }
 
+    /// How to log in to RabbitMQ, where there is one.
+    pub fn logins(&self) -> Option<Logins> {
+        self.rabbitmq.as_ref().map(RabbitMq::logins)
+    }
+
     /// What was taken and where its data and log are, as rows of a table: what, how.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
-        self.postgres.rows()
+        let events = match &self.rabbitmq {
+            Some(rabbitmq) => rabbitmq.rows(),
+            None => vec![("Events", "the in-process bus".to_owned())],
+        };
+        events.into_iter().chain(self.postgres.rows()).collect()
     }
 
     /// Waits until one of them fails and gives the reason. Never returns for those that are not ours.
     pub async fn failed(&mut self) -> String {
-        self.postgres.failed().await
+        let rabbitmq = async {
+            match &mut self.rabbitmq {
+                Some(rabbitmq) => rabbitmq.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = self.postgres.failed() => reason,
+            reason = rabbitmq => reason,
+        }
     }
 
     /// Stops what we started.
@@ -91,7 +133,14 @@ impl Backends {
     /// # Errors
     /// When something cannot be stopped or tidied away.
     pub async fn stop(self, state: &State, progress: &Progress) -> Result<()> {
-        self.postgres.stop(state, progress).await
+        let rabbitmq = async {
+            match self.rabbitmq {
+                Some(rabbitmq) => rabbitmq.stop(state, progress).await,
+                None => Ok(()),
+            }
+        };
+        let (postgres, rabbitmq) = tokio::join!(self.postgres.stop(state, progress), rabbitmq);
+        postgres.and(rabbitmq)
     }
 }
 

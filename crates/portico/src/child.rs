@@ -2,8 +2,8 @@
 //!
 //! A child stands in a process group of its own, so that Ctrl-C at the terminal reaches us alone and we decide
 //! the order in which things end. Its id is in the state folder before anyone waits for it. When its [`Child`]
-//! is dropped without [`Child::stop`], it is sent SIGQUIT: that ends most programs, and Postgres with its helpers
-//! and its shared memory, which SIGKILL would leave behind.
+//! is dropped without [`Child::stop`], it is sent SIGQUIT: that ends most programs at once, and Postgres with its
+//! helpers and its shared memory, which SIGKILL would leave behind.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -36,6 +36,8 @@ pub struct Spec<'a> {
     pub folder: &'a Path,
     /// Whom it runs as, when not as us.
     pub owner: Option<Owner>,
+    /// The signal that asks it for an orderly end.
+    pub gently: Signal,
 }
 
 /// A child that was started.
@@ -68,7 +70,7 @@ impl Child {
         let pid = process.id().context("a child that was just started has no id")?;
         // Made first: dropped by an error below, it ends the process.
         let child = Self { name: spec.name, pid, process, log };
-        if let Some(id) = ProcessId::of(spec.name, pid) {
+        if let Some(id) = ProcessId::of(spec.name, pid, spec.gently) {
             state.remember(id).await?;
         }
         Ok(child)
@@ -97,6 +99,14 @@ impl Child {
     /// When the system does not tell.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.process.try_wait()?.is_some())
+    }
+
+    /// Ends it as the kernel would that runs out of memory, and waits until it has.
+    ///
+    /// # Errors
+    /// When the system does not tell how it ended, or the list of children cannot be written.
+    pub async fn kill(self, state: &State) -> Result<()> {
+        self.stop(&[], state).await
     }
 
     /// Stops it by each signal in turn, with the patience that stands beside it, and at last by SIGKILL.

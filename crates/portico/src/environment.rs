@@ -43,7 +43,8 @@ impl Environment {
     /// The same without the variables that name backends.
     pub fn without_backends(&self) -> Self {
         let mut environment = self.clone();
-        for name in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
+        let databases = ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"];
+        for name in databases.into_iter().chain(["AMQP_URL", "RABBITMQ_MANAGEMENT_URL"]) {
             environment.variables.remove(std::ffi::OsStr::new(name));
         }
         environment

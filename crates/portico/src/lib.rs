@@ -6,6 +6,7 @@
 //! | [`packages`] | the distribution's packages unpacked in a cache, with nothing installed |
 //! | [`tools`] | Node.js and Chromium for the tests that need them |
 //! | [`state`] | the folder that outlives a run: its lock, its secrets, its children's ids |
+//! | [`ports`] | free ports for what we start |
 //! | [`child`] | one child process: its log, its end, its orderly stop |
 //! | [`signals`] | what a terminal or a supervisor asks of us |
 //! | [`progress`] | what is said to a person, while it happens |
@@ -16,11 +17,13 @@
 //! | [`attach`] | databases for a command that is over in a moment |
 //! | [`environment`] | every variable that this crate reads |
 //!
-//! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`sdl`], [`with`].
+//! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`broker`],
+//! [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
 pub mod backend;
+pub mod broker;
 pub mod catalogue;
 pub mod child;
 pub mod demo;
@@ -30,6 +33,7 @@ pub mod environment;
 pub mod events;
 pub mod migrate;
 pub mod packages;
+pub mod ports;
 pub mod progress;
 pub mod sdl;
 pub mod settings;
@@ -62,14 +66,16 @@ enum Command {
     Up(up::Up),
     /// Stop what `up` started, from another terminal
     Down,
-    /// Print the settings of what runs, for a service that you run beside it: eval "$(portico env)"
-    Env,
+    /// Print the settings of what runs, for a service that you run beside it: eval "$(portico env order)"
+    Env(env::Env),
     /// Bring the databases to the newest schema, or take the newest migration back
     Migrate(migrate::MigrateCommand),
     /// Make the first admin
     Admin(admin::AdminCommand),
-    /// What the services say, to each other and to those who subscribe
+    /// What the services say: watch it, mend what could not be handled, see what waits
     Events(events::EventsCommand),
+    /// What a RabbitMQ that you run yourself needs: accounts, and what each may do
+    Broker(broker::BrokerCommand),
     /// Print the schema of the graph (Apollo Federation v2)
     Sdl,
     /// Run a command beside throw-away backends whose URLs it finds in its environment
@@ -96,10 +102,11 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
     let environment = Environment::of_this_process();
     match command {
         Command::Down => down::run(&environment, progress).await,
-        Command::Env => env::run(&environment),
+        Command::Env(env) => env.run(&environment),
         Command::Migrate(migrate) => migrate.run(&environment, progress).await,
         Command::Admin(admin) => admin.run(&environment, progress).await,
         Command::Events(events) => events.run(),
+        Command::Broker(broker) => broker.run(&environment).await,
         Command::Sdl => sdl::run(),
         Command::Up(up) => up.run(&environment, progress).await,
         Command::With(with) => with.run(&environment, progress).await,

@@ -9,7 +9,7 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{Connection, PgConnection};
 
 use crate::attach::on_backends;
-use crate::backend::Urls;
+use crate::backend::{Events, Urls};
 use crate::environment::Environment;
 use crate::progress::Progress;
 
@@ -36,7 +36,7 @@ impl MigrateCommand {
     /// When a database cannot be reached or a migration fails; that one is rolled back.
     pub async fn run(&self, environment: &Environment, progress: &Progress) -> Result<ExitCode> {
         let direction = self.direction;
-        on_backends(environment, progress, async |settings| {
+        on_backends(Events::InProcess, environment, progress, async |settings| {
             for (service, migrator) in migrators() {
                 let variable = format!("{}_DATABASE_URL", service.to_uppercase());
                 let url = settings.get(&variable).with_context(|| format!("{variable} is not set"))?;

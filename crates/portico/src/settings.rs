@@ -5,9 +5,12 @@ use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
 
-use crate::backend::Urls;
+use crate::backend::Backends;
 use crate::environment::Environment;
 use crate::state::State;
+
+/// How a process finds RabbitMQ. For services that have accounts of their own, we keep one of these for each.
+const AMQP_URL: &str = "AMQP_URL";
 
 /// The variables of the services that are not the same on every machine.
 #[derive(Clone)]
@@ -16,13 +19,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The databases at `urls`, and the secrets of `state`. What the environment sets itself stays as it is.
+    /// Those of `backends`, and the secrets of `state`. What the environment sets itself stays as it is.
     ///
     /// # Errors
     /// When a secret cannot be made.
-    pub async fn gather(urls: &Urls, state: &State, environment: &Environment) -> Result<Self> {
-        let mut variables: Vec<_> =
-            urls.services().map(|(name, url)| (name.to_owned(), url.to_owned())).into();
+    pub async fn gather(backends: &Backends, state: &State, environment: &Environment) -> Result<Self> {
+        let services = backends.urls().services();
+        let mut variables: Vec<_> = services.map(|(name, url)| (name.to_owned(), url.to_owned())).into();
+        if let Some(logins) = backends.logins() {
+            variables.push((AMQP_URL.to_owned(), logins.all));
+            variables.extend(logins.accounts.into_iter().map(|(account, url)| (amqp_url_of(account), url)));
+            variables.extend(logins.management.map(|url| ("RABBITMQ_MANAGEMENT_URL".to_owned(), url)));
+        }
         let secret = match environment.text("USER_SECRET_KEY") {
             Some(secret) => secret.to_owned(),
             None => in_base64(&state.secret("user_secret_key").await?)?,
@@ -41,13 +49,27 @@ impl Settings {
     /// What the environment itself sets; `None` unless it names all three databases.
     pub fn of_environment(environment: &Environment) -> Option<Self> {
         let databases = ["USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"];
-        let variables = databases.map(|name| Some((name.to_owned(), environment.text(name)?.to_owned())));
-        Some(Self { variables: variables.into_iter().collect::<Option<_>>()? })
+        let variable = |name: &str| Some((name.to_owned(), environment.text(name)?.to_owned()));
+        let mut variables: Vec<_> = databases.into_iter().map(variable).collect::<Option<_>>()?;
+        variables.extend(variable(AMQP_URL));
+        Some(Self { variables })
     }
 
     /// One of them.
     pub fn get(&self, variable: &str) -> Option<&str> {
         self.variables.iter().find(|(name, _)| name == variable).map(|(_, value)| value.as_str())
+    }
+
+    /// The RabbitMQ of `account` ("order"); `None` where events travel on the bus of one process.
+    pub fn amqp_url(&self, account: &str) -> Option<&str> {
+        self.get(&amqp_url_of(account)).or_else(|| self.get(AMQP_URL))
+    }
+
+    /// What `service` needs to run by itself, and nothing that is for others.
+    pub fn of_service(&self, service: &str) -> Vec<(String, String)> {
+        let url = self.amqp_url(service).map(|url| (AMQP_URL.to_owned(), url.to_owned()));
+        let rest = self.variables.iter().filter(|(name, _)| !is_of_rabbitmq(name)).cloned();
+        rest.chain(url).collect()
     }
 
     /// All of them, by name. They hold passwords and are not for logs.
@@ -64,7 +86,11 @@ impl Settings {
         let mut arguments = vec![command.get_name().to_owned()];
         for argument in command.get_arguments() {
             let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) else { continue };
-            let given = variable.to_str().and_then(|variable| self.get(variable));
+            let given = match variable.to_str() {
+                Some(AMQP_URL) => self.amqp_url(command.get_name()),
+                Some(variable) => self.get(variable),
+                None => None,
+            };
             arguments.extend(given.map(|value| format!("--{long}={value}")));
         }
         runtime::config::parse(arguments)
@@ -81,6 +107,15 @@ impl std::fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Settings { .. }")
     }
+}
+
+/// The name under which we keep the URL of an account, `ORDER_AMQP_URL`.
+fn amqp_url_of(account: &str) -> String {
+    format!("{}_{AMQP_URL}", account.to_uppercase())
+}
+
+fn is_of_rabbitmq(variable: &str) -> bool {
+    variable.ends_with(AMQP_URL) || variable.starts_with("RABBITMQ_")
 }
 
 /// The 32 bytes that `hexadecimal` stands for, as the services read keys.

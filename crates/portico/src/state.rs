@@ -13,13 +13,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use crate::environment::Owner;
+use crate::environment::{Owner, all_may_enter};
 use crate::progress::Progress;
 pub use leftovers::ProcessId;
 use secrets::Secrets;
@@ -114,6 +114,21 @@ impl State {
         write_json(&self.folder.join("running.json"), &running)
     }
 
+    /// [`Self::private_folder`] for a backend: `owner` can also enter this one.
+    ///
+    /// # Errors
+    /// As there, and when `owner` cannot.
+    pub fn folder_of_backend(&self, name: &str, owner: Option<Owner>) -> Result<PathBuf> {
+        let folder = self.private_folder(name, owner)?;
+        ensure!(
+            owner.is_none() || all_may_enter(&self.folder),
+            "{name} does not run as root, and the user that it runs as cannot enter {}: set PORTICO_STATE_DIR to a \
+             folder that all can pass through",
+            self.folder.display()
+        );
+        Ok(folder)
+    }
+
     /// Makes a folder inside this one which `owner` (or we, when there is none) can alone look into.
     ///
     /// # Errors
@@ -154,7 +169,8 @@ impl State {
     /// When something does not end, or the list cannot be written.
     pub async fn end_leftovers(&self, progress: &Progress) -> Result<()> {
         let mut children = self.children.lock().await;
-        for child in std::mem::take(&mut *children) {
+        // What was started last may need what was started before it.
+        for child in std::mem::take(&mut *children).into_iter().rev() {
             if child.is_alive() {
                 let step =
                     progress.step(&format!("Ending {} ({}) of a run that was killed", child.name, child.pid));
@@ -215,6 +231,17 @@ fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
     fs::rename(&new, path).with_context(|| format!("cannot write {path:?}"))
 }
 
+/// Writes a file which `owner` (or we, when there is none) alone can read.
+pub(crate) fn write_private_for(path: &Path, bytes: &[u8], owner: Option<Owner>) -> Result<()> {
+    write_private(path, bytes)?;
+    match owner {
+        Some(Owner { uid, gid }) => {
+            chown(path, Some(uid), Some(gid)).with_context(|| format!("cannot give {path:?} away"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Writes a file which its owner alone can read, also when it was there before.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::io::Write;
@@ -226,6 +253,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::Signal;
+
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
@@ -274,7 +303,7 @@ mod tests {
         let folder = folder("leftover");
         let state = ours(&folder);
         let mut left = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        state.remember(ProcessId::of("sleep", left.id()).unwrap()).await.unwrap();
+        state.remember(ProcessId::of("sleep", left.id(), Signal::SIGTERM).unwrap()).await.unwrap();
         drop(state);
         let reaped = std::thread::spawn(move || left.wait().unwrap());
         let state = ours(&folder);
@@ -288,7 +317,7 @@ mod tests {
         let folder = folder("reused");
         let state = ours(&folder);
         let mut innocent = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        let mut id = ProcessId::of("postgres", innocent.id()).unwrap();
+        let mut id = ProcessId::of("postgres", innocent.id(), Signal::SIGTERM).unwrap();
         id.started.push_str("-another-time");
         state.remember(id).await.unwrap();
         state.end_leftovers(&Progress::on_stderr()).await.unwrap();

@@ -1,7 +1,8 @@
 //! The system in this process: the services, wired to each other, and the gateway before them.
 //!
 //! The gateway calls the server objects directly, with no socket between; the guard around each service is the same as
-//! over the network. The services' events go over the in-process bus.
+//! over the network. The services' events go over RabbitMQ, where each has an account of its own, or else over the bus of
+//! this process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use gateway::{Bound, Clients};
-use messaging::{Broker, Bus};
+use messaging::{Broker, Bus, RabbitMq, revocations};
 use runtime::{Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -27,8 +28,16 @@ pub struct System {
     payment: Arc<payment::App>,
     gateway: Bound,
     sessions: Sessions,
-    broker: Broker,
+    brokers: Brokers,
     development: bool,
+}
+
+/// The broker as each process would have it if it ran alone.
+struct Brokers {
+    user: Broker,
+    order: Broker,
+    payment: Broker,
+    gateway: Broker,
 }
 
 impl System {
@@ -40,15 +49,29 @@ impl System {
         let clock = Clock::system();
         let users: user::Config = settings.of()?;
         let sessions = Sessions::new(&users.tokens, clock.clone());
+        let orders: order::Config = settings.of()?;
+        let payments: payment::Config = settings.of()?;
+        let edge: gateway::Config = settings.of()?;
+        let rabbitmq = match settings.amqp_url("gateway") {
+            Some(_) => Some(Brokers {
+                user: RabbitMq::new(&users.broker, "user")?.into(),
+                order: RabbitMq::new(&orders.broker, "order")?.into(),
+                payment: RabbitMq::new(&payments.broker, "payment")?.into(),
+                gateway: RabbitMq::new(&edge.broker, "gateway")?.into(),
+            }),
+            None => None,
+        };
         let user = user::App::build(users, sessions.clone(), clock.clone())?;
-        let order = order::App::build(settings.of()?, sessions.clone(), clock.clone())?;
-        let payment = payment::App::build(settings.of()?, sessions.clone(), clock)?;
+        let order = order::App::build(orders, sessions.clone(), clock.clone())?;
+        let payment = payment::App::build(payments, sessions.clone(), clock)?;
         let clients =
             Clients { user: user.transport(), order: order.transport(), payment: payment.transport() };
-        let consumers = [user.consumers(), order.consumers(), payment.consumers()];
-        let broker = Broker::from(Bus::new(consumers.concat()));
+        let brokers = rabbitmq.unwrap_or_else(|| {
+            let consumers = [user.consumers(), order.consumers(), payment.consumers()];
+            Brokers::in_process(Bus::new(consumers.concat()))
+        });
         let gateway =
-            gateway::App::build(settings.of()?, clients, sessions.clone(), broker.clone()).bind().await?;
+            gateway::App::build(edge, clients, sessions.clone(), brokers.gateway.clone()).bind().await?;
         let development = settings.is_development();
         Ok(Self {
             user: user.into(),
@@ -56,7 +79,7 @@ impl System {
             payment: payment.into(),
             gateway,
             sessions,
-            broker,
+            brokers,
             development,
         })
     }
@@ -94,13 +117,19 @@ impl System {
         tasks.spawn(async move { user.background(for_user).await });
         tasks.spawn(async move { order.background(for_order).await });
         tasks.spawn(async move { payment.background(for_payment).await });
+        let Brokers { user, order, payment, gateway } = self.brokers;
+        let revoked = revocations::follow(gateway, self.sessions.clone(), stop.clone());
+        tasks.spawn(async move {
+            revoked.await;
+            Ok(())
+        });
         let members = [
-            (self.user.outbox(), self.user.consumers()),
-            (self.order.outbox(), self.order.consumers()),
-            (self.payment.outbox(), self.payment.consumers()),
+            (user, self.user.outbox(), self.user.consumers()),
+            (order, self.order.outbox(), self.order.consumers()),
+            (payment, self.payment.outbox(), self.payment.consumers()),
         ];
-        for (outbox, consumers) in members {
-            let events = self.broker.clone().serve(outbox, consumers, stop.clone());
+        for (broker, outbox, consumers) in members {
+            let events = Box::pin(broker.serve(outbox, consumers, stop.clone()));
             tasks.spawn(async move {
                 events.await;
                 Ok(())
@@ -116,6 +145,13 @@ impl System {
         let served = stop.clone();
         tasks.spawn(async move { gateway.serve(served).await });
         Ok(Started { tasks })
+    }
+}
+
+impl Brokers {
+    fn in_process(bus: Bus) -> Self {
+        let broker = Broker::from(bus);
+        Self { user: broker.clone(), order: broker.clone(), payment: broker.clone(), gateway: broker }
     }
 }
 

@@ -16,7 +16,7 @@ use runtime::lifecycle::DRAIN_DEADLINE;
 use runtime::telemetry::{self, LogConfig};
 use tokio::task::JoinHandle;
 
-use crate::backend::{Backends, Mode};
+use crate::backend::{Backends, Events, Mode};
 use crate::environment::Environment;
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -28,7 +28,8 @@ use crate::{demo, migrate};
 /// The arguments of `up`.
 #[derive(Debug, Default, Args)]
 pub struct Up {
-    /// Take a Postgres of our own whatever the environment names, and run everything else in this one process
+    /// Take a Postgres of our own whatever the environment names, and run everything else in this one process: events
+    /// stay inside it
     #[arg(long)]
     embedded: bool,
     /// Bring up only what the services stand on, migrated, for services that you run yourself (see `portico env`)
@@ -58,8 +59,9 @@ impl Up {
         let mut signals = Signals::listen()?;
         state.end_leftovers(progress).await?;
         let environment = if self.embedded { &environment.without_backends() } else { environment };
+        let events = if self.embedded { Events::InProcess } else { Events::RabbitMqIfThere };
         let mut backends = tokio::select! {
-            started = Backends::start(&state, Mode::Kept, environment, progress) => started?,
+            started = Backends::start(&state, Mode::Kept, events, environment, progress) => started?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         };
         let outcome = self.on(&mut backends, &state, &mut signals, environment, progress).await;
@@ -108,7 +110,7 @@ impl Up {
         let step = progress.step("Migrating the databases");
         migrate::up_all(backends.urls()).await?;
         step.done("ready");
-        let settings = Settings::gather(backends.urls(), state, environment).await?;
+        let settings = Settings::gather(backends, state, environment).await?;
         if self.backends {
             state.announce(None, settings.variables())?;
             print_table(None, backends, state, &settings)?;
@@ -179,7 +181,6 @@ fn print_table(
     if let Some((url, log)) = system {
         table.add_row(["IDE".to_owned(), format!("{url}/")]);
         table.add_row(["GraphQL".to_owned(), format!("{url}/graphql")]);
-        table.add_row(["Events".to_owned(), "the in-process bus".to_owned()]);
         table.add_row(["Services".to_owned(), "in this process".to_owned()]);
         table.add_row(["  log".to_owned(), log.display().to_string()]);
     }
@@ -192,8 +193,13 @@ fn print_table(
             table.add_row([format!("Log in as {who}"), format!("{} / {}", account.email, account.password)]);
         }
     }
+    if let Some(logins) = backends.logins()
+        && let Some((_, url)) = logins.accounts.iter().find(|(account, _)| *account == "subscriber")
+    {
+        table.add_row(["Subscribe as", url]);
+    }
     if system.is_none() {
-        table.add_row(["Settings".to_owned(), "eval \"$(portico env)\"".to_owned()]);
+        table.add_row(["Settings", "eval \"$(portico env order)\", and so for each service"]);
     }
     writeln!(stdout(), "\n{}\n\nCtrl-C stops all of it.", table.trim_fmt())?;
     Ok(())

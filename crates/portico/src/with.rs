@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::backend::{Backends, Mode};
+use crate::backend::{Backends, Events, Mode};
 use crate::environment::Environment;
 use crate::progress::Progress;
 use crate::signals::{Signals, exit_code_of, terminal_tells_our_children};
@@ -76,7 +76,8 @@ impl With {
         let wanted = Wanted { node: self.node, browser: self.browser, programs: self.tools.clone() };
         let start = async {
             let tools = Tools::find(wanted, environment, progress).await?;
-            let backends = Backends::start(state, Mode::ThrowAway, environment, progress).await?;
+            let backends =
+                Backends::start(state, Mode::ThrowAway, Events::RabbitMq, environment, progress).await?;
             anyhow::Ok((tools, backends))
         };
         let (tools, mut backends) = tokio::select! {
@@ -101,6 +102,10 @@ impl With {
         let [program, arguments @ ..] = self.command.as_slice() else { bail!("there is no command to run") };
         let mut command = Command::new(program);
         command.args(arguments).envs(backends.urls().variables()).envs(tools.variables());
+        if let Some(logins) = backends.logins() {
+            command.env("AMQP_URL", logins.all);
+            command.envs(logins.management.map(|url| ("RABBITMQ_MANAGEMENT_URL", url)));
+        }
         let child = match command.spawn() {
             Ok(child) => child,
             Err(error) => return Ok(not_started(program, &error, progress)),

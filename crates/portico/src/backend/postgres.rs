@@ -70,8 +70,8 @@ impl Postgres {
         let step =
             progress.step(&format!("Starting Postgres {} ({})", programs.version(), programs.origin()));
         let cluster = Cluster::start(&programs, state, mode, environment.owner_of_backends()).await?;
-        let urls = Databases::named("").make(cluster.url(), state).await?;
-        databases::close_to_strangers(cluster.url()).await?;
+        let urls = Databases::named("").make(&cluster.url(), state).await?;
+        databases::close_to_strangers(&cluster.url()).await?;
         step.done("ready");
         Ok(Self { origin: programs.to_string(), urls, kind: Kind::Ours(Box::new(cluster)) })
     }
@@ -120,6 +120,37 @@ impl Postgres {
         match &mut self.kind {
             Kind::Given { .. } => std::future::pending().await,
             Kind::Ours(cluster) => cluster.ended().await,
+        }
+    }
+
+    /// Stops a cluster of ours tidily, for as long as until [`Self::resume`]: for tests of what happens then.
+    ///
+    /// # Errors
+    /// When it is none of ours, or the system does not tell how it ended.
+    pub async fn halt(&mut self, state: &State) -> Result<()> {
+        self.cluster()?.halt(state).await
+    }
+
+    /// The same without a warning, as SIGKILL does it.
+    ///
+    /// # Errors
+    /// As [`Self::halt`].
+    pub async fn kill(&mut self, state: &State) -> Result<()> {
+        self.cluster()?.kill(state).await
+    }
+
+    /// Starts it again, on the same port and data; when this returns, it answers.
+    ///
+    /// # Errors
+    /// When it is none of ours, or does not start.
+    pub async fn resume(&mut self, state: &State) -> Result<()> {
+        self.cluster()?.resume(state).await
+    }
+
+    fn cluster(&mut self) -> Result<&mut Cluster> {
+        match &mut self.kind {
+            Kind::Given { .. } => bail!("a Postgres that was given is not ours to stop"),
+            Kind::Ours(cluster) => Ok(cluster),
         }
     }
 

@@ -18,19 +18,21 @@ pub struct ProcessId {
     pub pid: u32,
     /// When it started, in whatever form this system tells it.
     pub started: String,
+    /// The number of the signal that asks it for an orderly end.
+    #[serde(default)]
+    pub gently: i32,
 }
 
-/// Gentle first. To Postgres, SIGINT is "stop now, but tidily" and SIGQUIT "stop at once".
-const STAGES: [(Signal, Duration); 3] = [
-    (Signal::SIGINT, Duration::from_secs(10)),
-    (Signal::SIGQUIT, Duration::from_secs(5)),
-    (Signal::SIGKILL, Duration::from_secs(5)),
-];
+/// What comes after the gentle signal: to Postgres and to RabbitMQ, SIGQUIT is "stop at once".
+const HARDER: [(Signal, Duration); 2] =
+    [(Signal::SIGQUIT, Duration::from_secs(5)), (Signal::SIGKILL, Duration::from_secs(5))];
+
+const PATIENCE: Duration = Duration::from_secs(15);
 
 impl ProcessId {
-    /// The process that has the id `pid` now, or `None` when there is none.
-    pub fn of(name: &str, pid: u32) -> Option<Self> {
-        Some(Self { name: name.to_owned(), pid, started: started(pid)? })
+    /// The process that has the id `pid` now and ends in good order by `gently`, or `None` when there is none.
+    pub fn of(name: &str, pid: u32, gently: Signal) -> Option<Self> {
+        Some(Self { name: name.to_owned(), pid, started: started(pid)?, gently: gently as i32 })
     }
 
     /// Whether this very process still runs.
@@ -43,7 +45,8 @@ impl ProcessId {
     /// # Errors
     /// When not even SIGKILL ends it.
     pub async fn end(&self) -> Result<()> {
-        for (signal, patience) in STAGES {
+        let gently = Signal::try_from(self.gently).unwrap_or(Signal::SIGTERM);
+        for (signal, patience) in std::iter::once((gently, PATIENCE)).chain(HARDER) {
             let deadline = Instant::now() + patience;
             if self.is_alive() {
                 // An error means that it ended between the look and the signal, or is not ours: the loop tells.
@@ -104,7 +107,7 @@ mod tests {
 
     #[test]
     fn this_process_is_alive_and_the_id_0_is_nobody() {
-        assert!(ProcessId::of("test", std::process::id()).unwrap().is_alive());
-        assert_eq!(ProcessId::of("nobody", 0), None);
+        assert!(ProcessId::of("test", std::process::id(), Signal::SIGTERM).unwrap().is_alive());
+        assert_eq!(ProcessId::of("nobody", 0, Signal::SIGTERM), None);
     }
 }

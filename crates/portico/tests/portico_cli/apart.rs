@@ -57,6 +57,14 @@ fn address(line: &str) -> Option<String> {
     Some(told.as_str()?.to_owned())
 }
 
+/// The variables that `portico env` prints for `service`.
+fn settings_of(service: &str, folder: &Folder) -> Vec<(String, String)> {
+    let exports = portico(folder, &["env", service]).output().unwrap();
+    let exports = String::from_utf8(exports.stdout).unwrap();
+    let exports = exports.lines().map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap());
+    exports.map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned())).collect()
+}
+
 /// The backends of one system, and its processes.
 struct Apart {
     _folder: Folder,
@@ -71,16 +79,13 @@ impl Apart {
     fn start() -> Self {
         let folder = Folder::new();
         let backends = Up::start_arguments(&folder, &["up", "--backends"], &[]);
-        let exports = portico(&folder, &["env"]).output().unwrap();
-        let exports = String::from_utf8(exports.stdout).unwrap();
-        let mut settings: Vec<(String, String)> = exports
-            .lines()
-            .map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap())
-            .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
-            .collect();
-        let user = Process::start("user", &settings);
-        settings.push(("USER_GRPC_URL".to_owned(), format!("http://{}", user.address)));
+        let user = Process::start("user", &settings_of("user", &folder));
+        let user_url = ("USER_GRPC_URL".to_owned(), format!("http://{}", user.address));
+        let mut settings = settings_of("order", &folder);
+        settings.push(user_url.clone());
         let order = Process::start("order", &settings);
+        let mut settings = settings_of("gateway", &folder);
+        settings.push(user_url);
         settings.push(("ORDER_GRPC_URL".to_owned(), format!("http://{}", order.address)));
         // Nothing listens there: a service that is down costs its own fields.
         settings.push(("PAYMENT_GRPC_URL".to_owned(), "http://127.0.0.1:9".to_owned()));

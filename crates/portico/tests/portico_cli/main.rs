@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod amqp;
 mod apart;
 mod commands;
 mod graph;
+mod rabbitmq;
+mod restarts;
 mod run;
+mod topology;
 mod up;
 mod with;

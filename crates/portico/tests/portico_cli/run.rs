@@ -52,6 +52,16 @@ pub(crate) fn portico(folder: &Folder, arguments: &[&str]) -> Command {
     for name in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
         command.env_remove(name);
     }
+    for name in ["AMQP_URL", "RABBITMQ_MANAGEMENT_URL"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The same with the RabbitMQ that the tests run on, if any, for what is not about RabbitMQ: to start one takes long.
+pub(crate) fn portico_on_our_rabbitmq(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = portico(folder, arguments);
+    command.envs(std::env::var_os("AMQP_URL").map(|url| ("AMQP_URL", url)));
     command
 }
 
@@ -62,14 +72,14 @@ pub(crate) struct Up {
 }
 
 impl Up {
-    /// Starts it and reads what it prints until the last line of its table.
+    /// Starts it without RabbitMQ and reads what it prints until the last line of its table.
     pub(crate) fn start(folder: &Folder) -> Self {
         Self::start_with(folder, &[])
     }
 
     /// The same with `variables` in its environment.
     pub(crate) fn start_with(folder: &Folder, variables: &[(&str, &str)]) -> Self {
-        Self::start_arguments(folder, &["up"], variables)
+        Self::start_arguments(folder, &["up", "--embedded"], variables)
     }
 
     /// The same with these arguments.
@@ -112,14 +122,26 @@ fn finish(mut process: Child) -> (ExitStatus, String) {
     (process.wait().unwrap(), said)
 }
 
-/// The ids of all processes of Postgres whose command line names a file in `folder`: its helpers rename themselves,
-/// and end with it.
+/// The ids of all processes of the backends that run in `folder`. Of Postgres those whose command line names a file there:
+/// its helpers rename themselves, and end with it.
 pub(crate) fn processes_in(folder: &Folder) -> Vec<i32> {
+    let path = folder.path().to_str().unwrap();
     let of_postgres = |line: &str| {
         let program = line.split('\0').next().unwrap_or_default();
         program.ends_with("/postgres") || program.ends_with("/initdb")
     };
-    processes(|line| of_postgres(line) && line.contains(folder.path().to_str().unwrap()))
+    let mut found = processes(|line| of_postgres(line) && line.contains(path));
+    found.extend(processes_of_rabbitmq_in(folder));
+    found
+}
+
+/// Of RabbitMQ, those that work in its folder: the server, its helpers, Erlang's port mapper.
+pub(crate) fn processes_of_rabbitmq_in(folder: &Folder) -> Vec<i32> {
+    let works_there = |id: &i32| {
+        let place = fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+        place.starts_with(folder.path()) && place.ends_with("rabbitmq")
+    };
+    processes(|_| true).into_iter().filter(works_there).collect()
 }
 
 /// The ids of all processes with such a command line, in which a NUL stands behind each word.
@@ -134,9 +156,9 @@ pub(crate) fn assert_nothing_runs(folder: &Folder) {
     assert_eq!(processes_in(folder), Vec::<i32>::new());
 }
 
-/// Waits until `condition` holds, and fails when it does not within ten seconds.
+/// Waits until `condition` holds, and fails when it does not within half a minute.
 pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "still not: {what}");
         std::thread::sleep(Duration::from_millis(20));

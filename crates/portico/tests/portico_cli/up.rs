@@ -8,7 +8,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::run::{Folder, Up, assert_nothing_runs, code, eventually, portico, processes_in};
+use crate::run::{
+    Folder, Up, assert_nothing_runs, code, eventually, portico, portico_on_our_rabbitmq, processes_in,
+    processes_of_rabbitmq_in,
+};
 
 /// The URL of a service's database, put together from the table and the secrets.
 fn url(folder: &Folder, up: &Up, role: &str, database: &str) -> String {
@@ -185,7 +188,8 @@ struct Server {
 
 impl Server {
     fn start(folder: &Folder) -> Self {
-        let mut command = portico(folder, &["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"]);
+        let script = ["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"];
+        let mut command = portico_on_our_rabbitmq(folder, &script);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -218,8 +222,8 @@ async fn on_a_server_that_was_given_the_databases_are_made_once_and_stay() {
     let server = Server::start(&elsewhere);
     let mut connection = server.emptied().await;
     for _ in 0..2 {
-        let up = Up::start_with(&folder, &[("DATABASE_URL", &server.url)]);
-        assert!(processes_in(&folder).is_empty());
+        let up = Up::start_arguments(&folder, &["up"], &[("DATABASE_URL", &server.url)]);
+        assert_eq!(processes_in(&folder), processes_of_rabbitmq_in(&folder));
         assert!(up.row("Postgres").contains("DATABASE_URL"), "{}", up.printed);
         up.signal(Signal::SIGINT);
         assert_eq!(code(up.finish().0), Ok(0));
@@ -239,7 +243,7 @@ async fn a_role_that_may_make_databases_but_no_roles_owns_them_itself() {
     let make = "CREATE ROLE maker LOGIN CREATEDB PASSWORD 'm'; GRANT CONNECT ON DATABASE postgres TO maker";
     sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
     let maker = format!("postgres://maker:m@{}", server.url.rsplit_once('@').unwrap().1);
-    let up = Up::start_with(&folder, &[("DATABASE_URL", &maker)]);
+    let up = Up::start_arguments(&folder, &["up"], &[("DATABASE_URL", &maker)]);
     let count =
         "SELECT count(*) FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname = 'maker'";
     let made: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();

@@ -7,10 +7,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 
-use crate::run::{Folder, assert_nothing_runs, code, eventually, portico, processes, processes_in};
+use crate::run::{
+    Folder, assert_nothing_runs, code, eventually, portico_on_our_rabbitmq, processes, processes_in,
+};
 
 fn with(folder: &Folder, script: &str) -> Output {
-    portico(folder, &["with", "--", "sh", "-c", script]).output().unwrap()
+    portico_on_our_rabbitmq(folder, &["with", "--", "sh", "-c", script]).output().unwrap()
 }
 
 /// What throw-away runs left in the cache.
@@ -36,6 +38,7 @@ fn the_command_finds_the_urls_and_its_exit_code_is_passed_on() {
         assert!(printed.contains(&variable), "{printed}");
     }
     assert!(printed.contains("\nDATABASE_URL=postgres://postgres:"), "{printed}");
+    assert!(printed.contains("\nAMQP_URL=amqp://"), "{printed}");
     assert_nothing_is_left(&folder);
 }
 
@@ -48,7 +51,7 @@ fn a_signal_that_ends_the_command_gives_128_and_its_number() {
 #[test]
 fn a_command_that_does_not_exist_gives_127_and_leaves_nothing() {
     let folder = Folder::new();
-    let output = portico(&folder, &["with", "--", "no-such-program"]).output().unwrap();
+    let output = portico_on_our_rabbitmq(&folder, &["with", "--", "no-such-program"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(code(output.status), Ok(127));
     assert!(said.contains("no-such-program"), "{said}");
@@ -60,7 +63,7 @@ fn sigterm_is_passed_on_to_the_command_whose_answer_counts() {
     let folder = Folder::new();
     let ready = folder.path().join("ready");
     let script = format!("trap 'exit 3' TERM; touch {}; while :; do sleep 0.05; done", ready.display());
-    let mut process = portico(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
+    let mut process = portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
     eventually("the command runs", || ready.exists());
     kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert_eq!(code(process.wait().unwrap()), Ok(3));
@@ -72,7 +75,7 @@ fn a_second_signal_ends_a_command_that_does_not_listen() {
     let folder = Folder::new();
     let ready = folder.path().join("ready");
     let script = format!("trap '' TERM; touch {}; while :; do sleep 0.05; done", ready.display());
-    let mut process = portico(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
+    let mut process = portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
     eventually("the command runs", || ready.exists());
     let ended = || process_ended(process.id());
     eventually("it ended", || {
@@ -92,7 +95,8 @@ fn process_ended(pid: u32) -> bool {
 fn two_runs_at_the_same_time_do_not_meet() {
     let folder = Folder::new();
     let start = || {
-        let mut command = portico(&folder, &["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"]);
+        let mut command =
+            portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
     };
     let (one, other) = (start(), start());
@@ -107,7 +111,7 @@ fn what_a_killed_run_left_behind_is_tidied_away_by_the_next() {
     let folder = Folder::new();
     let ready = folder.path().join("ready");
     let script = format!("touch {0}; exec tail -f {0}", ready.display());
-    let mut process = portico(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
+    let mut process = portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", &script]).spawn().unwrap();
     eventually("the command runs", || ready.exists());
     process.kill().unwrap();
     process.wait().unwrap();
@@ -125,7 +129,7 @@ fn a_crash_of_postgres_ends_the_command_and_tells_the_reason() {
     let folder = Folder::new();
     let ready = folder.path().join("ready");
     let script = format!("touch {}; exec sleep 600", ready.display());
-    let mut command = portico(&folder, &["with", "--", "sh", "-c", &script]);
+    let mut command = portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", &script]);
     let process = command.stderr(Stdio::piped()).spawn().unwrap();
     eventually("the command runs", || ready.exists());
     for postgres in processes_in(&folder) {
@@ -141,11 +145,13 @@ fn a_crash_of_postgres_ends_the_command_and_tells_the_reason() {
 #[tokio::test]
 async fn databases_on_a_server_that_was_given_are_dropped_again() {
     let folder = Folder::new();
-    let mut command = portico(&folder, &["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"]);
+    let mut command =
+        portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", "echo $DATABASE_URL; read wait"]);
     let mut outer = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let server = first_line(&mut outer);
 
-    let mut command = portico(&folder, &["with", "--", "sh", "-c", "echo $USER_DATABASE_URL"]);
+    let mut command =
+        portico_on_our_rabbitmq(&folder, &["with", "--", "sh", "-c", "echo $USER_DATABASE_URL"]);
     let output = command.env("DATABASE_URL", &server).output().unwrap();
     assert_eq!(code(output.status), Ok(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8(output.stdout).unwrap().contains("/portico_user_"));

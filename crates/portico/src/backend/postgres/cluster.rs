@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
@@ -17,7 +16,8 @@ use tokio::time::{Instant, sleep};
 use super::programs::Programs;
 use crate::backend::Mode;
 use crate::child::{Child, Spec, indented};
-use crate::environment::{Owner, all_may_enter};
+use crate::environment::Owner;
+use crate::ports;
 use crate::state::{State, write_private};
 
 /// The folder inside the state folder. It belongs to the uid that Postgres runs as.
@@ -29,14 +29,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a port that someone else took between our look and the start is replaced by another.
 const ATTEMPTS: u32 = 3;
 
-/// A cluster that answers.
+/// "Stop now, but tidily" and "stop at once", as Postgres calls them, with the patience for each.
+const FAST: (Signal, Duration) = (Signal::SIGINT, Duration::from_secs(15));
+const IMMEDIATE: (Signal, Duration) = (Signal::SIGQUIT, Duration::from_secs(5));
+
+/// A cluster that answers, but while it is halted.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    child: Child,
+    programs: Programs,
+    folder: PathBuf,
     data: PathBuf,
-    port: u16,
-    url: String,
+    owner: Option<Owner>,
     mode: Mode,
+    password: String,
+    port: u16,
+    log: PathBuf,
+    child: Option<Child>,
 }
 
 impl Cluster {
@@ -50,49 +58,55 @@ impl Cluster {
         mode: Mode,
         owner: Option<Owner>,
     ) -> Result<Self> {
-        let folder = state.private_folder(FOLDER, owner)?;
-        ensure!(
-            owner.is_none() || all_may_enter(state.folder()),
-            "Postgres does not run as root, and the user that it runs as cannot enter {}: set PORTICO_STATE_DIR to a \
-             folder that all can pass through",
-            state.folder().display()
-        );
+        let folder = state.folder_of_backend(FOLDER, owner)?;
         let data = folder.join("data");
         let password = state.secret("postgres").await?;
         if !data.join("PG_VERSION").exists() {
             initialise(programs, &folder, &data, &password, mode, owner).await?;
         }
+        let (programs, log) = (programs.clone(), PathBuf::new());
+        let mut cluster = Self { programs, folder, data, owner, mode, password, port: 0, log, child: None };
         for _ in 0..ATTEMPTS {
-            let port = free_port()?;
-            let spec = Spec {
-                name: "postgres",
-                program: &programs.program("postgres"),
-                arguments: arguments(&data, port, mode),
-                environment: programs.environment(),
-                folder: &folder,
-                owner,
-            };
-            let child = Child::start(spec, state).await?;
-            let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
-            let mut cluster = Self { child, data: data.clone(), port, url, mode };
-            if cluster.answers().await? {
-                return Ok(cluster);
-            }
-            if port_is_free(port) {
-                bail!(cluster.child.ended().await);
+            [cluster.port] = ports::free()?;
+            match cluster.resume(state).await {
+                Err(_) if !ports::is_free(cluster.port) => {}
+                started => return started.map(|()| cluster),
             }
         }
         bail!("others took each of the {ATTEMPTS} ports that were free a moment before")
     }
 
+    /// Starts what was halted or killed, on the same port and data.
+    ///
+    /// # Errors
+    /// When it cannot be started or entered.
+    pub(super) async fn resume(&mut self, state: &State) -> Result<()> {
+        let spec = Spec {
+            name: "postgres",
+            program: &self.programs.program("postgres"),
+            arguments: arguments(&self.data, self.port, self.mode),
+            environment: self.programs.environment(),
+            folder: &self.folder,
+            owner: self.owner,
+            gently: FAST.0,
+        };
+        let mut child = Child::start(spec, state).await?;
+        child.log().clone_into(&mut self.log);
+        if !self.answers(&mut child).await? {
+            bail!(child.ended().await);
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+
     /// Waits until it can be entered; false when it ended instead.
-    async fn answers(&mut self) -> Result<bool> {
+    async fn answers(&self, child: &mut Child) -> Result<bool> {
         let deadline = Instant::now() + PATIENCE;
-        while !self.child.has_ended()? {
-            match PgConnection::connect(&self.url).await {
+        while !child.has_ended()? {
+            match PgConnection::connect(&self.url()).await {
                 Ok(connection) => return Ok(connection.close().await.is_ok()),
                 Err(error) if Instant::now() > deadline => {
-                    let log = self.child.log().display();
+                    let log = self.log.display();
                     return Err(error)
                         .with_context(|| format!("Postgres does not answer after {PATIENCE:?}; see {log}"));
                 }
@@ -103,8 +117,8 @@ impl Cluster {
     }
 
     /// The superuser's URL.
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    pub(super) fn url(&self) -> String {
+        format!("postgres://postgres:{}@{}/postgres", self.password, self.address())
     }
 
     /// Host and port.
@@ -119,24 +133,48 @@ impl Cluster {
 
     /// The file with the log.
     pub(super) fn log(&self) -> &Path {
-        self.child.log()
+        &self.log
     }
 
     /// Waits until it ends by itself. Cancelling it loses nothing.
     pub(super) async fn ended(&mut self) -> String {
-        self.child.ended().await
+        match &mut self.child {
+            Some(child) => child.ended().await,
+            None => std::future::pending().await,
+        }
     }
 
-    /// Stops it: tidily when the data stays, at once when it goes anyway.
+    /// Stops it tidily, so that it can be started again. One that is halted already stays so.
     ///
     /// # Errors
     /// When the system does not tell how it ended.
-    pub(super) async fn stop(self, state: &State) -> Result<()> {
-        let fast = (Signal::SIGINT, Duration::from_secs(15));
-        let immediate = (Signal::SIGQUIT, Duration::from_secs(5));
-        match self.mode {
-            Mode::Kept => self.child.stop(&[fast, immediate], state).await,
-            Mode::ThrowAway => self.child.stop(&[immediate], state).await,
+    pub(super) async fn halt(&mut self, state: &State) -> Result<()> {
+        match self.child.take() {
+            Some(child) => child.stop(&[FAST, IMMEDIATE], state).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Kills it without a warning, so that it can be started again.
+    ///
+    /// # Errors
+    /// When the system does not tell how it ended.
+    pub(super) async fn kill(&mut self, state: &State) -> Result<()> {
+        match self.child.take() {
+            Some(child) => child.kill(state).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops it for good: tidily when the data stays, at once when it goes anyway.
+    ///
+    /// # Errors
+    /// When the system does not tell how it ended.
+    pub(super) async fn stop(mut self, state: &State) -> Result<()> {
+        match (self.mode, self.child.take()) {
+            (_, None) => Ok(()),
+            (Mode::Kept, Some(child)) => child.stop(&[FAST, IMMEDIATE], state).await,
+            (Mode::ThrowAway, Some(child)) => child.stop(&[IMMEDIATE], state).await,
         }
     }
 }
@@ -216,14 +254,4 @@ fn arguments(data: &Path, port: u16, mode: Mode) -> Vec<OsString> {
     let settings =
         always.iter().chain(rest).flat_map(|setting| [OsString::from("-c"), OsString::from(setting)]);
     [OsString::from("-D"), data.into()].into_iter().chain(settings).collect()
-}
-
-/// A port that nobody listens on at this moment.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free on 127.0.0.1")?;
-    Ok(listener.local_addr()?.port())
-}
-
-fn port_is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
