@@ -1,10 +1,11 @@
 //! The graph over HTTP, in front of services that answer from memory: each file holds one promise of the gateway.
-//! `real_services.rs` and `bad_input.rs` stand in front of the real ones, on real databases.
+//! `real_services.rs`, `bad_input.rs` and `catalogue.rs` stand in front of the real ones, on real databases.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that can't go on has failed")]
 
 mod access;
 mod bad_input;
+mod catalogue;
 mod decimals;
 mod entities;
 mod examples;

@@ -26,10 +26,10 @@ pub(crate) struct RealWorld {
     user: Arc<user::App>,
     order: order::App,
     payment: payment::App,
-    broker: Broker,
+    pub(crate) broker: Broker,
     _stop: DropGuard,
     // Last, so that they are dropped after all that uses them.
-    _databases: [Database; 3],
+    pub(crate) databases: [Database; 3],
 }
 
 /// Somebody with a token, or without.
@@ -79,7 +79,7 @@ impl RealWorld {
             ])
             .await
             .unwrap();
-        Self { gateway, user, order, payment, broker, _stop: stop.drop_guard(), _databases: databases }
+        Self { gateway, user, order, payment, broker, _stop: stop.drop_guard(), databases }
     }
 
     /// Lets all that happened have its effect in the other services.
