@@ -172,7 +172,8 @@ async fn watch(session: &Session, events: impl Stream<Item = Event>) -> Lost {
             event = events.next() => match event {
                 Some(Event::ConnectionBlocked(reason)) => blocked.begin(&reason),
                 Some(Event::ConnectionUnblocked) => blocked.end(),
-                Some(Event::Error(error)) => return error.into(),
+                // The error of a channel comes here too: that is for those who use the channel.
+                Some(Event::Error(error)) if !session.connection.status().connected() => return error.into(),
                 Some(_) => {}
                 None => return Lost::Closed,
             },
