@@ -60,12 +60,23 @@ async fn handle(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
     }
     match tx.commit().await {
         Ok(()) => {}
-        Err(error @ sqlx::Error::Database(_)) => return Attempt::Failed(error.into()),
         // When the answer to the commit is lost, the next try finds out what became of it.
-        Err(error) => return Attempt::Unreachable(error),
+        Err(error) if is_away(&error) => return Attempt::Unreachable(error),
+        Err(error) => return Attempt::Failed(error.into()),
     }
     consumer.committed();
     Attempt::Done
+}
+
+/// Whether the database went away, and did not say no: classes 08 and 57P of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and what is no answer at all.
+fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
+        _ => true,
+    }
 }
 
 /// Asks the consumer's database as a try does.
