@@ -9,12 +9,15 @@ use std::{
     future::Future,
     hash::Hash,
     marker::PhantomData,
+    panic::resume_unwind,
     sync::{Arc, OnceLock},
 };
 
 use dataloader::{BatchFn, cached};
 use futures::future::{BoxFuture, join_all};
 use runtime::{Refusal, page::MAX_BATCH};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::clients::Calls;
 
@@ -96,31 +99,58 @@ struct Batch<S> {
     source: PhantomData<fn() -> S>,
 }
 
+/// What keys led to.
+type Outcomes<S> = HashMap<<S as Source>::Key, Outcome<<S as Source>::Value>>;
+
 impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
-    async fn load(&mut self, keys: &[S::Key]) -> HashMap<S::Key, Outcome<S::Value>> {
-        let parts = join_all(keys.chunks(MAX_BATCH).map(|keys| outcomes::<S>(&self.calls, keys))).await;
-        parts.into_iter().flatten().collect()
+    async fn load(&mut self, keys: &[S::Key]) -> Outcomes<S> {
+        let parts = join_all(keys.chunks(MAX_BATCH).map(|keys| self.fetch(keys.to_vec()))).await;
+        let whole = parts.into_iter().reduce(|mut whole, part| {
+            whole.extend(part);
+            whole
+        });
+        whole.unwrap_or_default()
+    }
+}
+
+impl<S: Source> Batch<S> {
+    /// Fetches in a task of its own, which ends with the future. A call is woken several times until its answer is
+    /// whole, and each time all fields of the request that wait would be polled with it.
+    async fn fetch(&self, keys: Vec<S::Key>) -> Outcomes<S> {
+        let calls = self.calls.clone();
+        let fetch = async move { outcomes::<S>(S::fetch(&calls, &keys).await, keys) };
+        match AbortOnDropHandle::new(tokio::spawn(fetch.in_current_span())).await {
+            Ok(outcomes) => outcomes,
+            Err(lost) => match lost.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The process ends; the keys are told as lost.
+                Err(_) => Outcomes::<S>::new(),
+            },
+        }
     }
 }
 
 /// An outcome for every one of the keys, also for those that were not found: the crate takes a key without one for
 /// lost.
-async fn outcomes<S: Source>(calls: &Calls, keys: &[S::Key]) -> HashMap<S::Key, Outcome<S::Value>> {
-    match S::fetch(calls, keys).await {
+fn outcomes<S: Source>(fetched: Fetched<S>, keys: Vec<S::Key>) -> Outcomes<S> {
+    match fetched {
         Ok(values) => {
-            let missing = keys.iter().map(|key| (key.clone(), Ok(None)));
             let found = values.into_iter().map(|(key, value)| (key, Ok(Some(Arc::new(value)))));
-            missing.chain(found).collect()
+            let mut outcomes: Outcomes<S> = found.collect();
+            for key in keys {
+                outcomes.entry(key).or_insert(Ok(None));
+            }
+            outcomes
         }
         Err(refusal) => {
             let refusal = Arc::new(refusal);
-            keys.iter().map(|key| (key.clone(), Err(refusal.clone()))).collect()
+            keys.into_iter().map(|key| (key, Err(refusal.clone()))).collect()
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         future::pending,
         sync::atomic::{AtomicUsize, Ordering},
@@ -129,12 +159,13 @@ mod tests {
 
     use futures::poll;
     use runtime::grpc::{CallContext, connect};
+    use tokio::task::yield_now;
 
     use super::*;
     use crate::{Clients, clients::Services};
 
     /// Calls that nobody answers.
-    fn calls() -> Arc<Calls> {
+    pub(in crate::graphql) fn calls() -> Arc<Calls> {
         let nowhere = connect("http://127.0.0.1:1").unwrap();
         let clients = Clients { user: nowhere.clone(), order: nowhere.clone(), payment: nowhere };
         let context = CallContext::new(tokio::time::Instant::now());
@@ -165,6 +196,7 @@ mod tests {
         let mut second = Box::pin(loader.load(&calls, 2));
         while FETCHES.load(Ordering::Relaxed) == 0 {
             assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+            yield_now().await;
         }
         drop(first);
         assert_eq!(second.await.unwrap().as_deref(), Some(&2));

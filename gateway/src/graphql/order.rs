@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::{
     Visit,
+    entity::Entity,
     loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
     payment::{self, Payment},
     product::{self, Product},
     rules::Rules,
-    scalars::{DateTime, Decimal},
+    scalars::{Amount, DateTime, Decimal, Id},
     user::{self, User},
 };
 use crate::clients::{Calls, answer, required};
@@ -78,25 +79,34 @@ impl TryFrom<v1::OrderStatus> for OrderStatus {
 }
 
 /// An order.
-pub(super) struct Order(Arc<v1::Order>);
+pub(super) type Order = Entity<OrderFields>;
+
+/// The fields of an order.
+pub(super) struct OrderFields(Arc<v1::Order>);
+
+impl From<Arc<v1::Order>> for Order {
+    fn from(order: Arc<v1::Order>) -> Self {
+        Self(OrderFields(order))
+    }
+}
 
 impl From<v1::Order> for Order {
     fn from(order: v1::Order) -> Self {
-        Self(Arc::new(order))
+        Arc::new(order).into()
     }
 }
 
 /// An order.
-#[Object]
-impl Order {
+#[Object(name = "Order")]
+impl OrderFields {
     /// Its id, a UUID.
-    async fn id(&self) -> ID {
-        ID(self.0.id.clone())
+    fn id(&self) -> Id<'_> {
+        Id(&self.0.id)
     }
 
     /// The id of the user who placed it.
-    async fn user_id(&self) -> ID {
-        ID(self.0.user_id.clone())
+    fn user_id(&self) -> Id<'_> {
+        Id(&self.0.user_id)
     }
 
     /// Who placed it. Null when the account was deleted.
@@ -105,33 +115,33 @@ impl Order {
     }
 
     /// Where it stands.
-    async fn status(&self) -> Result<OrderStatus, Refusal> {
+    fn status(&self) -> Result<OrderStatus, Refusal> {
         self.0.status().try_into()
     }
 
     /// The sum over the items of quantity times unit price.
-    async fn total_amount(&self) -> Result<Decimal, Refusal> {
-        Decimal::amount(self.0.total.as_ref())
+    fn total_amount(&self) -> Result<Amount, Refusal> {
+        Amount::of(self.0.total.as_ref())
     }
 
     /// The currency of all its prices (ISO 4217), such as "USD".
-    async fn currency(&self) -> Result<&str, Refusal> {
+    fn currency(&self) -> Result<&str, Refusal> {
         Ok(&required(self.0.total.as_ref(), "a total")?.currency)
     }
 
     /// Where it goes.
-    async fn shipping_address(&self) -> &str {
+    fn shipping_address(&self) -> &str {
         &self.0.shipping_address
     }
 
     /// What the buyer wants us to know.
-    async fn notes(&self) -> &str {
+    fn notes(&self) -> &str {
         &self.0.notes
     }
 
     /// What was ordered, in the order in which it was given.
-    async fn items(&self) -> Vec<OrderItem<'_>> {
-        self.0.items.iter().map(OrderItem).collect()
+    fn items(&self) -> Vec<OrderItem<'_>> {
+        self.0.items.iter().map(|item| Entity(OrderItemFields(item))).collect()
     }
 
     /// Its payment. Null in the moment after it was placed.
@@ -140,40 +150,43 @@ impl Order {
     }
 
     /// When it was placed.
-    async fn created_at(&self) -> Result<DateTime, Refusal> {
+    fn created_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.created_at)
     }
 
     /// When it was last changed.
-    async fn updated_at(&self) -> Result<DateTime, Refusal> {
+    fn updated_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.updated_at)
     }
 }
 
 /// A line of an order.
-struct OrderItem<'a>(&'a v1::OrderItem);
+type OrderItem<'a> = Entity<OrderItemFields<'a>>;
+
+/// The fields of a line of an order.
+struct OrderItemFields<'a>(&'a v1::OrderItem);
 
 /// A line of an order; name and price as they were when it was placed.
-#[Object]
-impl OrderItem<'_> {
+#[Object(name = "OrderItem")]
+impl OrderItemFields<'_> {
     /// The id of the product.
-    async fn product_id(&self) -> ID {
-        ID(self.0.product_id.clone())
+    fn product_id(&self) -> Id<'_> {
+        Id(&self.0.product_id)
     }
 
     /// The product's name when the order was placed.
-    async fn product_name(&self) -> &str {
+    fn product_name(&self) -> &str {
         &self.0.product_name
     }
 
     /// How many.
-    async fn quantity(&self) -> i32 {
+    fn quantity(&self) -> i32 {
         self.0.quantity
     }
 
     /// What one cost when the order was placed.
-    async fn unit_price(&self) -> Result<Decimal, Refusal> {
-        Decimal::amount(self.0.unit_price.as_ref())
+    fn unit_price(&self) -> Result<Amount, Refusal> {
+        Amount::of(self.0.unit_price.as_ref())
     }
 
     /// The product as it is now.
@@ -248,7 +261,7 @@ async fn newest_by_user(
 pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<Order>, Refusal> {
     visit.viewer()?;
     let Ok(id) = id.parse() else { return Ok(None) };
-    Ok(visit.orders.by_id.load(visit.calls(), id).await?.map(Order))
+    Ok(visit.orders.by_id.load(visit.calls(), id).await?.map(Order::from))
 }
 
 /// The newest orders of a user, of those that the viewer may see.
@@ -256,7 +269,7 @@ pub(super) async fn newest_of(visit: &Visit, user: &str, limit: i32) -> Result<O
     visit.viewer()?;
     let Ok(user) = user.parse() else { return Ok(None) };
     let orders = visit.orders.by_user.load(visit.calls(), (user, limit)).await?;
-    Ok(Some(orders.iter().flat_map(|orders| orders.iter().cloned().map(Order)).collect()))
+    Ok(Some(orders.iter().flat_map(|orders| orders.iter().cloned().map(Order::from)).collect()))
 }
 
 /// The fields of `Query` about orders.

@@ -9,11 +9,12 @@ use uuid::Uuid;
 
 use super::{
     Visit,
+    entity::Entity,
     loader::{Fetched, Loader, Source},
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
-    scalars::{DateTime, Decimal},
+    scalars::{Amount, DateTime, Decimal, Id},
     user::{self, User},
 };
 use crate::clients::{Calls, answer, required};
@@ -74,11 +75,20 @@ impl TryFrom<v1::PaymentStatus> for PaymentStatus {
 }
 
 /// The payment of an order.
-pub(super) struct Payment(Arc<v1::Payment>);
+pub(super) type Payment = Entity<PaymentFields>;
+
+/// The fields of a payment.
+pub(super) struct PaymentFields(Arc<v1::Payment>);
+
+impl From<Arc<v1::Payment>> for Payment {
+    fn from(payment: Arc<v1::Payment>) -> Self {
+        Self(PaymentFields(payment))
+    }
+}
 
 impl From<v1::Payment> for Payment {
     fn from(payment: v1::Payment) -> Self {
-        Self(Arc::new(payment))
+        Arc::new(payment).into()
     }
 }
 
@@ -88,16 +98,16 @@ fn text(text: &str) -> Option<&str> {
 }
 
 /// The payment of an order.
-#[Object]
-impl Payment {
+#[Object(name = "Payment")]
+impl PaymentFields {
     /// Its id, a UUID.
-    async fn id(&self) -> ID {
-        ID(self.0.id.clone())
+    fn id(&self) -> Id<'_> {
+        Id(&self.0.id)
     }
 
     /// The id of the order that it pays.
-    async fn order_id(&self) -> ID {
-        ID(self.0.order_id.clone())
+    fn order_id(&self) -> Id<'_> {
+        Id(&self.0.order_id)
     }
 
     /// The order that it pays. Null when the order was deleted.
@@ -106,8 +116,8 @@ impl Payment {
     }
 
     /// The id of the user who pays.
-    async fn user_id(&self) -> ID {
-        ID(self.0.user_id.clone())
+    fn user_id(&self) -> Id<'_> {
+        Id(&self.0.user_id)
     }
 
     /// Who pays. Null when the account was deleted.
@@ -116,52 +126,52 @@ impl Payment {
     }
 
     /// What is to be paid: the order's total.
-    async fn amount(&self) -> Result<Decimal, Refusal> {
-        Decimal::amount(self.0.amount.as_ref())
+    fn amount(&self) -> Result<Amount, Refusal> {
+        Amount::of(self.0.amount.as_ref())
     }
 
     /// What was given back so far.
-    async fn refunded(&self) -> Result<Decimal, Refusal> {
-        Decimal::amount(self.0.refunded.as_ref())
+    fn refunded(&self) -> Result<Amount, Refusal> {
+        Amount::of(self.0.refunded.as_ref())
     }
 
     /// The currency of its amounts (ISO 4217), such as "USD".
-    async fn currency(&self) -> Result<&str, Refusal> {
+    fn currency(&self) -> Result<&str, Refusal> {
         Ok(&required(self.0.amount.as_ref(), "an amount")?.currency)
     }
 
     /// Where it stands.
-    async fn status(&self) -> Result<PaymentStatus, Refusal> {
+    fn status(&self) -> Result<PaymentStatus, Refusal> {
         self.0.status().try_into()
     }
 
     /// How it was paid, such as "visa"; null until it was.
-    async fn method(&self) -> Option<&str> {
+    fn method(&self) -> Option<&str> {
         text(&self.0.method)
     }
 
     /// The provider's id of the charge; null until it was paid.
-    async fn transaction_id(&self) -> Option<&str> {
+    fn transaction_id(&self) -> Option<&str> {
         text(&self.0.transaction_id)
     }
 
     /// Why the last attempt failed, such as "card_declined"; null if none did.
-    async fn failure_reason(&self) -> Option<&str> {
+    fn failure_reason(&self) -> Option<&str> {
         text(&self.0.failure_reason)
     }
 
     /// When it was paid; null until it was.
-    async fn paid_at(&self) -> Option<Result<DateTime, Refusal>> {
+    fn paid_at(&self) -> Option<Result<DateTime, Refusal>> {
         DateTime::maybe(self.0.paid_at).transpose()
     }
 
     /// When it was made.
-    async fn created_at(&self) -> Result<DateTime, Refusal> {
+    fn created_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.created_at)
     }
 
     /// When it was last changed.
-    async fn updated_at(&self) -> Result<DateTime, Refusal> {
+    fn updated_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.updated_at)
     }
 }
@@ -219,14 +229,14 @@ impl Source for ByOrder {
 async fn by_id(visit: &Visit, id: &str) -> Result<Option<Payment>, Refusal> {
     visit.viewer()?;
     let Ok(id) = id.parse() else { return Ok(None) };
-    Ok(visit.payments.by_id.load(visit.calls(), id).await?.map(Payment))
+    Ok(visit.payments.by_id.load(visit.calls(), id).await?.map(Payment::from))
 }
 
 /// The payment of this order, if there is one that the viewer may see.
 pub(super) async fn by_order(visit: &Visit, order: &str) -> Result<Option<Payment>, Refusal> {
     visit.viewer()?;
     let Ok(order) = order.parse() else { return Ok(None) };
-    Ok(visit.payments.by_order.load(visit.calls(), order).await?.map(Payment))
+    Ok(visit.payments.by_order.load(visit.calls(), order).await?.map(Payment::from))
 }
 
 /// The fields of `Query` about payments.

@@ -12,10 +12,11 @@ use runtime::Refusal;
 
 use super::{
     Visit,
+    entity::Entity,
     loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
-    scalars::{DateTime, Decimal},
+    scalars::{Amount, DateTime, Decimal, Id},
 };
 use crate::clients::{Calls, answer, required};
 
@@ -23,49 +24,58 @@ pub(super) const RULES: Rules =
     &[("product", Access::Public), ("products", Access::Public), ("upsertProduct", Access::Admin)];
 
 /// Something that can be ordered.
-pub(super) struct Product(Arc<v1::Product>);
+pub(super) type Product = Entity<ProductFields>;
+
+/// The fields of a product.
+pub(super) struct ProductFields(Arc<v1::Product>);
+
+impl From<Arc<v1::Product>> for Product {
+    fn from(product: Arc<v1::Product>) -> Self {
+        Self(ProductFields(product))
+    }
+}
 
 impl From<v1::Product> for Product {
     fn from(product: v1::Product) -> Self {
-        Self(Arc::new(product))
+        Arc::new(product).into()
     }
 }
 
 /// Something that can be ordered.
-#[Object]
-impl Product {
+#[Object(name = "Product")]
+impl ProductFields {
     /// Its id, chosen by the admin who made it, such as "prod-1".
-    async fn id(&self) -> ID {
-        ID(self.0.id.clone())
+    fn id(&self) -> Id<'_> {
+        Id(&self.0.id)
     }
 
     /// What it is called.
-    async fn name(&self) -> &str {
+    fn name(&self) -> &str {
         &self.0.name
     }
 
     /// What one costs.
-    async fn unit_price(&self) -> Result<Decimal, Refusal> {
-        Decimal::amount(self.0.unit_price.as_ref())
+    fn unit_price(&self) -> Result<Amount, Refusal> {
+        Amount::of(self.0.unit_price.as_ref())
     }
 
     /// The currency of its price (ISO 4217), such as "USD".
-    async fn currency(&self) -> Result<&str, Refusal> {
+    fn currency(&self) -> Result<&str, Refusal> {
         Ok(&required(self.0.unit_price.as_ref(), "a price")?.currency)
     }
 
     /// Whether it can be ordered and stands in the catalogue.
-    async fn active(&self) -> bool {
+    fn active(&self) -> bool {
         self.0.active
     }
 
     /// When it was made.
-    async fn created_at(&self) -> Result<DateTime, Refusal> {
+    fn created_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.created_at)
     }
 
     /// When it was last changed.
-    async fn updated_at(&self) -> Result<DateTime, Refusal> {
+    fn updated_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.updated_at)
     }
 }
@@ -97,7 +107,7 @@ impl Source for ById {
 
 /// The product with this id, if there is one; withdrawn ones too.
 pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<Product>, Refusal> {
-    Ok(visit.products.by_id.load(visit.calls(), id.to_owned()).await?.map(Product))
+    Ok(visit.products.by_id.load(visit.calls(), id.to_owned()).await?.map(Product::from))
 }
 
 /// The fields of `Query` about products.

@@ -1,6 +1,11 @@
 //! The scalars of the graph beside those of GraphQL itself: exact decimals and points in time.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use std::borrow::Cow;
+
+use async_graphql::{
+    ContextSelectionSet, ID, InputValueError, InputValueResult, OutputType, Positioned, Scalar, ScalarType,
+    ServerResult, Value, parser::types::Field, registry::Registry,
+};
 use chrono::{SecondsFormat, Utc};
 use money::{Currency, Money};
 use pbjson_types::Timestamp;
@@ -35,14 +40,48 @@ impl Decimal {
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
         (digits <= EXACT_DIGITS && is_decimal(&text)).then_some(Self(text))
     }
+}
 
-    /// An amount that a service answered.
-    pub(super) fn amount(money: Option<&v1::Money>) -> Result<Self, Refusal> {
+/// An amount that a service answered: a [`Decimal`] that is written when it is told.
+pub(super) struct Amount(Money);
+
+impl Amount {
+    /// The amount of this message.
+    pub(super) fn of(money: Option<&v1::Money>) -> Result<Self, Refusal> {
         let money = required(money, "an amount")?;
         let currency = required(Currency::from_code(&money.currency), "a currency")?;
-        Ok(Self(Money::new(money.minor_units, currency).to_string()))
+        Ok(Self(Money::new(money.minor_units, currency)))
     }
 }
+
+/// An id that a service answered: an [`ID`] without a text of its own.
+pub(super) struct Id<'a>(pub(super) &'a str);
+
+/// Makes a type one that is told as the scalar `$scalar`, in the text that it writes.
+macro_rules! told_as {
+    ($type:ty, $scalar:ty) => {
+        impl OutputType for $type {
+            fn type_name() -> Cow<'static, str> {
+                <$scalar as OutputType>::type_name()
+            }
+
+            fn create_type_info(registry: &mut Registry) -> String {
+                <$scalar as OutputType>::create_type_info(registry)
+            }
+
+            async fn resolve(
+                &self,
+                _: &ContextSelectionSet<'_>,
+                _: &Positioned<Field>,
+            ) -> ServerResult<Value> {
+                Ok(Value::String(self.0.to_string()))
+            }
+        }
+    };
+}
+
+told_as!(Amount, Decimal);
+told_as!(Id<'_>, ID);
 
 /// Digits, with at most one point between them.
 fn is_decimal(text: &str) -> bool {

@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::{
     Visit,
+    entity::Entity,
     loader::{Fetched, Loader, Source},
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
-    scalars::DateTime,
+    scalars::{DateTime, Id},
 };
 use crate::clients::{Calls, answer, required};
 
@@ -64,59 +65,68 @@ impl TryFrom<v1::Role> for Role {
 }
 
 /// An account.
-pub(super) struct User(Arc<v1::User>);
+pub(super) type User = Entity<UserFields>;
+
+/// The fields of an account.
+pub(super) struct UserFields(Arc<v1::User>);
+
+impl From<Arc<v1::User>> for User {
+    fn from(user: Arc<v1::User>) -> Self {
+        Self(UserFields(user))
+    }
+}
 
 impl From<v1::User> for User {
     fn from(user: v1::User) -> Self {
-        Self(Arc::new(user))
+        Arc::new(user).into()
     }
 }
 
 /// An account.
-#[Object]
-impl User {
+#[Object(name = "User")]
+impl UserFields {
     /// Its id, a UUID.
-    async fn id(&self) -> ID {
-        ID(self.0.id.clone())
+    fn id(&self) -> Id<'_> {
+        Id(&self.0.id)
     }
 
     /// Unique regardless of case, as it was typed.
-    async fn email(&self) -> &str {
+    fn email(&self) -> &str {
         &self.0.email
     }
 
     /// The first name.
-    async fn first_name(&self) -> &str {
+    fn first_name(&self) -> &str {
         &self.0.first_name
     }
 
     /// The last name.
-    async fn last_name(&self) -> &str {
+    fn last_name(&self) -> &str {
         &self.0.last_name
     }
 
     /// The first and the last name.
-    async fn full_name(&self) -> String {
+    fn full_name(&self) -> String {
         format!("{} {}", self.0.first_name, self.0.last_name)
     }
 
     /// What the user may do.
-    async fn role(&self) -> Result<Role, Refusal> {
+    fn role(&self) -> Result<Role, Refusal> {
         self.0.role().try_into()
     }
 
     /// Whether the user can sign in.
-    async fn active(&self) -> bool {
+    fn active(&self) -> bool {
         self.0.active
     }
 
     /// When the account was made.
-    async fn created_at(&self) -> Result<DateTime, Refusal> {
+    fn created_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.created_at)
     }
 
     /// When the account was last changed.
-    async fn updated_at(&self) -> Result<DateTime, Refusal> {
+    fn updated_at(&self) -> Result<DateTime, Refusal> {
         DateTime::of(self.0.updated_at)
     }
 
@@ -160,7 +170,7 @@ impl Source for ById {
 pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<User>, Refusal> {
     visit.viewer()?;
     let Ok(id) = id.parse() else { return Ok(None) };
-    Ok(visit.users.by_id.load(visit.calls(), id).await?.map(User))
+    Ok(visit.users.by_id.load(visit.calls(), id).await?.map(User::from))
 }
 
 /// The fields of `Query` about users.
@@ -220,7 +230,7 @@ struct UserFilter {
 
 async fn me(visit: &Visit) -> Result<Option<User>, Refusal> {
     let id = visit.viewer()?.user_id.0;
-    Ok(visit.users.by_id.load(visit.calls(), id).await?.map(User))
+    Ok(visit.users.by_id.load(visit.calls(), id).await?.map(User::from))
 }
 
 async fn list(calls: &Calls, request: v1::ListUsersRequest) -> Result<Page<User>, Refusal> {

@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use async_graphql::Context;
+use async_graphql::ContextBase;
 use identity::Viewer;
 use runtime::Refusal;
 
-use super::{order, payment, product, user};
+use super::{entity::Shapes, order, payment, product, user};
 use crate::clients::Calls;
 
 /// One client request. What it loaded is never shown to another.
@@ -17,6 +17,7 @@ pub(crate) struct Visit {
     viewer: Option<Viewer>,
     calls: Arc<Calls>,
     began: AtomicBool,
+    pub(super) shapes: Shapes,
     pub(super) users: user::Loaders,
     pub(super) orders: order::Loaders,
     pub(super) products: product::Loaders,
@@ -30,6 +31,7 @@ impl Visit {
             viewer,
             calls: Arc::new(calls),
             began: AtomicBool::new(false),
+            shapes: Shapes::default(),
             users: user::Loaders::default(),
             orders: order::Loaders::default(),
             products: product::Loaders::default(),
@@ -38,7 +40,7 @@ impl Visit {
     }
 
     /// The visit that a resolver works for.
-    pub(super) fn of<'a>(context: &Context<'a>) -> &'a Self {
+    pub(super) fn of<'a, T>(context: &ContextBase<'a, T>) -> &'a Self {
         context.data_unchecked::<Arc<Self>>()
     }
 
