@@ -1,0 +1,210 @@
+//! The plan of a run: bring everything up, let clients and faults loose on it, wait until it is quiet, check, take it down.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use portico::{environment::Environment, progress::Progress, state::State};
+use runtime::Stop;
+use tokio::{
+    task::JoinSet,
+    time::{interval, timeout},
+};
+
+use crate::{
+    backends::Backends,
+    checks::{self, Facts},
+    client::{Client, Shop},
+    faults::{Done, Faults},
+    fleet::Fleet,
+    ledger::Ledger,
+    quiet, report,
+    subscriber::Subscriber,
+    told::Told,
+};
+
+/// How often is told how far it is.
+const TELL: Duration = Duration::from_secs(15);
+/// How much longer than asked for the faults may take, when things are slow to start again.
+const MOST: u32 = 4;
+const AT_LEAST: Duration = Duration::from_secs(240);
+/// How long clients may take to finish what they began, once nothing is done to the system any more.
+const LAST_ORDERS: Duration = Duration::from_secs(150);
+
+/// Places and pays orders without pause while processes are killed, backends stopped and connections cut, and checks
+/// afterwards that nothing was lost, nothing was done twice, and everything agrees.
+///
+/// It brings a Postgres and a RabbitMQ of its own and runs the services as processes, order and payment twice each. What
+/// is done when comes from the seed, which is printed first and last; when exactly a fault strikes is up to the machine,
+/// so the same seed makes a failure likely to come again, and not certain. docs/faults.md tells what is checked.
+///
+/// The exit code is 0 when every promise held and 1 when one was broken or the run could not be done; the logs are kept
+/// then, in a folder that is printed.
+#[derive(Parser, Debug)]
+#[command(
+    version,
+    after_help = "Examples:
+  make test-faults                            a run of two and a half minutes
+  make test-faults FAULT_SECONDS=30           a short one, as in `make test`
+  make test-faults FAULT_SEED=4711            the faults and the orders of an earlier run"
+)]
+pub(crate) struct Run {
+    /// For how many seconds faults strike; each kind strikes at least once, however long that takes
+    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Where all that is random comes from; a new one each time when it is left out
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many clients place orders at the same time
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=64))]
+    clients: u64,
+    /// Keep the logs of a run in which every promise held, too
+    #[arg(long)]
+    keep_logs: bool,
+}
+
+/// All that runs.
+struct Stage<'a> {
+    state: &'a State,
+    progress: &'a Progress,
+    backends: Backends,
+    fleet: Fleet,
+    subscriber: Subscriber,
+}
+
+impl Run {
+    /// Runs from its beginning to its end.
+    ///
+    /// # Errors
+    /// When a promise was broken, or the run could not be done.
+    pub(crate) async fn run(self, stopped: impl Future<Output = ()>) -> Result<()> {
+        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
+        let (progress, cache) = (Progress::on_stderr(), Environment::of_this_process().cache_folder()?);
+        progress.note(&format!("The seed is {seed}"));
+        let state = State::throw_away(&cache.join("runs"), &progress).await?;
+        // Dropped half-way, it asks what it started to end; what then still runs, ends with the folder.
+        let outcome = tokio::select! {
+            outcome = Box::pin(self.on(seed, &state, &progress)) => outcome,
+            () = stopped => Err(anyhow::anyhow!("stopped by a signal")),
+        };
+        let kept = if outcome.is_err() || self.keep_logs {
+            keep_logs(&state, &cache.join(format!("faults-{seed}")))?
+        } else {
+            None
+        };
+        state.discard(&progress).await?;
+        if let Some(kept) = kept {
+            progress.note(&format!("The logs are in {}", kept.display()));
+        }
+        progress.note(&format!("The seed was {seed}"));
+        outcome
+    }
+
+    async fn on(&self, seed: u64, state: &State, progress: &Progress) -> Result<()> {
+        let begun = Instant::now();
+        let mut stage = Stage::start(state, progress).await?;
+        let told = Arc::<Told>::default();
+        let done = self.let_loose(seed, &mut stage, &told).await?;
+        let outcome = stage.check(&told, &done, begun).await;
+        let step = progress.step("Stopping the services and the gateway");
+        stage.fleet.stop(state).await?;
+        step.done("");
+        drop(stage.subscriber);
+        stage.backends.stop(state, progress).await?;
+        outcome
+    }
+
+    /// Clients and faults at the same time; afterwards the clients finish what they began.
+    async fn let_loose(&self, seed: u64, stage: &mut Stage<'_>, told: &Arc<Told>) -> Result<Done> {
+        let (closing, address) = (Stop::new(), stage.fleet.graph.clone());
+        let shop = Shop { address, told: told.clone(), closing: closing.clone(), seed };
+        let mut clients = JoinSet::new();
+        for number in 0..self.clients {
+            clients.spawn(Client::new(number, shop.clone()).run());
+        }
+        let time = Duration::from_secs(self.seconds);
+        let (state, progress) = (stage.state, stage.progress);
+        let backends = (&mut stage.backends, &mut stage.fleet, &stage.subscriber);
+        let faults = Faults::new(seed, (state, progress), backends.0, backends.1, backends.2);
+        let at_most = AT_LEAST.max(time * MOST);
+        let done = tokio::select! {
+            done = timeout(at_most, faults.strike(time)) => {
+                done.with_context(|| format!("the faults are not through after {} s", at_most.as_secs()))??
+            }
+            () = tell(told, progress) => bail!("nothing ends the telling"),
+        };
+        let step = progress.step("Letting the clients finish what they began");
+        closing.cancel();
+        let finished = timeout(LAST_ORDERS, async { while clients.join_next().await.is_some() {} });
+        if finished.await.is_err() {
+            told.wrong(format!("{} clients are not served to the end", clients.len()));
+        }
+        step.done("");
+        Ok(done)
+    }
+}
+
+/// Tells how far the clients are, for ever.
+async fn tell(told: &Told, progress: &Progress) {
+    let mut often = interval(TELL);
+    often.tick().await;
+    loop {
+        often.tick().await;
+        let line = {
+            let told = told.lock();
+            let repeats: u64 = told.repeats.values().sum();
+            format!("{} orders, {} answers, {repeats} requests sent again", told.orders.len(), told.answers)
+        };
+        progress.note(&line);
+    }
+}
+
+impl<'a> Stage<'a> {
+    async fn start(state: &'a State, progress: &'a Progress) -> Result<Self> {
+        let backends = Backends::start(state, progress).await?;
+        let step = progress.step("Starting the services and the gateway, a process each");
+        let folder = state.private_folder("logs", None)?;
+        let fleet = Fleet::start(&backends, &folder, state).await?;
+        step.done("ready");
+        let subscriber = Subscriber::start(backends.amqp("subscriber")?).await?;
+        Ok(Self { state, progress, backends, fleet, subscriber })
+    }
+
+    /// Waits until it is quiet, checks everything and prints what it came to.
+    async fn check(&self, told: &Told, done: &Done, begun: Instant) -> Result<()> {
+        let step = self.progress.step("Waiting until all is quiet");
+        let restless = quiet::wait(&self.backends, self.progress).await?;
+        step.done(if restless.is_none() { "quiet" } else { "it is not" });
+        if let Some(left) = restless {
+            told.wrong(left);
+        }
+        let (ledger, dead) =
+            (Ledger::read(&self.backends).await?, quiet::dead_letters(&self.backends).await?);
+        let (told, arrivals) = (told.lock(), self.subscriber.arrivals());
+        let facts = Facts { ledger: &ledger, told: &told, arrivals: &arrivals, done, dead: &dead };
+        let verdicts = checks::all(&facts);
+        report::print(&facts, &verdicts, begun.elapsed().as_secs())?;
+        let broken = verdicts.iter().filter(|verdict| !verdict.broken.is_empty()).count();
+        report::write(&facts, &verdicts, &self.state.logs())?;
+        ensure!(broken == 0, "{broken} of {} promises are broken", verdicts.len());
+        Ok(())
+    }
+}
+
+/// Moves the logs to where they stay; `None` when there are none yet.
+fn keep_logs(state: &State, folder: &Path) -> Result<Option<PathBuf>> {
+    if !state.logs().is_dir() {
+        return Ok(None);
+    }
+    if folder.is_dir() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::rename(state.logs(), folder)
+        .with_context(|| format!("cannot move the logs to {}", folder.display()))?;
+    Ok(Some(folder.to_owned()))
+}
