@@ -1,6 +1,6 @@
 //! The wiring: what the gateway is made of, its routes and its two ports.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -9,8 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use futures::future::join;
-use messaging::{Broker, revocations};
+use messaging::Broker;
 use runtime::{
     Sessions, Stop,
     admin::{self, Check},
@@ -34,6 +33,7 @@ pub struct App {
     sessions: Sessions,
     users: Transport,
     broker: Broker,
+    edge: Arc<Edge>,
     router: Router,
 }
 
@@ -45,14 +45,14 @@ impl App {
         let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients)), sessions.clone()));
         let mut router = Router::new()
             .route("/graphql", any(http::graphql).with_state(edge.clone()))
-            .route("/query", any(http::graphql).with_state(edge))
+            .route("/query", any(http::graphql).with_state(edge.clone()))
             .route("/health", get(health).with_state(sessions.clone()))
             .route("/.well-known/jwks.json", get(jwks).with_state(sessions.clone()));
         if config.shows_ide() {
             router = router.merge(ide::router());
         }
         let router = router.fallback(http::unknown_path);
-        Self { config, sessions, users, broker, router }
+        Self { config, sessions, users, broker, edge, router }
     }
 
     /// The routes, for who serves them themselves.
@@ -74,6 +74,9 @@ impl App {
             public: listen(&self.config.listen).await?,
             admin: listen(&self.config.admin_listen).await?,
             router: self.router(),
+            edge: self.edge.clone(),
+            broker: self.broker.clone(),
+            write_timeout: self.config.streams.write_timeout,
             checks: self.checks(),
         })
     }
@@ -85,8 +88,7 @@ impl App {
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let bound = self.bind().await?;
         tracing::info!(graph = %bound.address()?, admin = %bound.admin_address()?, "the gateway listens");
-        let revocations = revocations::follow(self.broker, self.sessions.clone(), stop.clone());
-        let following = tokio::spawn(join(self.sessions.follow(self.users, stop.clone()), revocations));
+        let following = tokio::spawn(self.sessions.follow(self.users, stop.clone()));
         let outcome = bound.serve(stop).await;
         following.abort();
         outcome
@@ -98,6 +100,9 @@ pub struct Bound {
     public: TcpListener,
     admin: TcpListener,
     router: Router,
+    edge: Arc<Edge>,
+    broker: Broker,
+    write_timeout: Duration,
     checks: Vec<Check>,
 }
 
@@ -118,7 +123,8 @@ impl Bound {
         self.admin.local_addr()
     }
 
-    /// Answers until `stop`, then lets the requests under way end. Follows no sessions: see [`App::run`].
+    /// Answers until `stop`, then lets the requests under way end. Listens to events meanwhile, but asks the user
+    /// service for no keys and revocations: see [`App::run`].
     ///
     /// # Errors
     /// When a listener fails.
@@ -126,7 +132,12 @@ impl Bound {
         let mut tasks = JoinSet::new();
         let (router, public_stop, admin_stop) = (self.router, stop.clone(), stop.clone());
         tasks.spawn(async move {
-            server::serve(self.public, router, public_stop).await;
+            server::serve(self.public, router, self.write_timeout, public_stop).await;
+            Ok(())
+        });
+        let listening_stop = stop.clone();
+        tasks.spawn(async move {
+            self.edge.listen(&self.broker, listening_stop).await;
             Ok(())
         });
         tasks.spawn(async move { Ok(admin::serve(self.admin, self.checks, admin_stop).await?) });

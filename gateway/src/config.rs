@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use messaging::BrokerConfig;
 use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
 
@@ -52,6 +52,9 @@ pub struct Config {
     /// How much memory the parsed documents may take that are kept for the next request, in bytes.
     #[arg(long, env = "GATEWAY_DOCUMENT_CACHE_BYTES", default_value_t = 8 * 1024 * 1024)]
     pub document_cache_bytes: u64,
+    /// How long answers may stream, and to how many.
+    #[command(flatten)]
+    pub streams: StreamConfig,
     /// Where events are heard.
     #[command(flatten)]
     pub broker: BrokerConfig,
@@ -61,6 +64,32 @@ pub struct Config {
     /// How logs look.
     #[command(flatten)]
     pub logs: LogConfig,
+}
+
+/// Settings of WebSockets, of event streams, and of the events that they carry.
+#[derive(Args, Clone, Debug)]
+pub struct StreamConfig {
+    /// How long a WebSocket may take until it says `connection_init`, in seconds.
+    #[arg(long, env = "GATEWAY_INIT_TIMEOUT", default_value = "5", value_parser = seconds)]
+    pub init_timeout: Duration,
+    /// How often a stream gives a sign of life, in seconds. A WebSocket that answers none of two is closed.
+    #[arg(long, env = "GATEWAY_KEEPALIVE", default_value = "20", value_parser = seconds)]
+    pub keepalive: Duration,
+    /// How long a client may leave what is sent to it unread before its connection is dropped, in seconds.
+    #[arg(long, env = "GATEWAY_WRITE_TIMEOUT", default_value = "10", value_parser = seconds)]
+    pub write_timeout: Duration,
+    /// How many operations a WebSocket may have under way at once.
+    #[arg(long, env = "GATEWAY_OPERATIONS_PER_SOCKET", default_value_t = 100)]
+    pub operations_per_socket: usize,
+    /// How many WebSockets and event streams a user may have open at once.
+    #[arg(long, env = "GATEWAY_SOCKETS_PER_USER", default_value_t = 50)]
+    pub sockets_per_user: usize,
+    /// How many events are kept for clients who come back.
+    #[arg(long, env = "GATEWAY_EVENT_WINDOW", default_value_t = 10_000)]
+    pub event_window: usize,
+    /// How much memory these may take, in bytes of JSON.
+    #[arg(long, env = "GATEWAY_EVENT_WINDOW_BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub event_window_bytes: usize,
 }
 
 impl Config {

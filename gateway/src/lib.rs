@@ -7,6 +7,7 @@
 mod app;
 mod clients;
 mod config;
+mod events;
 mod graphql;
 mod http;
 mod ide;
@@ -15,5 +16,5 @@ mod server;
 
 pub use app::{App, Bound};
 pub use clients::Clients;
-pub use config::{Config, Switch};
+pub use config::{Config, StreamConfig, Switch};
 pub use graphql::sdl;

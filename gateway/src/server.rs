@@ -1,16 +1,17 @@
 //! The HTTP/1.1 listener. `axum::serve` bounds neither the size of a request's head nor the time that it may take, so
 //! this loop does.
 
-use std::{net::SocketAddr, time::Duration};
+mod patience;
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use patience::Patience;
 use runtime::Stop;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::Service;
 
 /// How long a head may take, and how long a connection may rest between two requests. Longer than the 60 s for which
@@ -21,20 +22,49 @@ const LARGEST_HEAD: usize = 32 * 1024;
 /// How long to wait when the system gives no more connections, as when all file descriptors are taken.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// The client's end of the connection, as an extension of each request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// The connection on which a request came, as an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// The client's end.
+    pub(crate) peer: SocketAddr,
+    drain: Arc<Drain>,
+}
 
-/// Answers on `listener` until `stop`, then lets the requests under way end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
-    let connections = GracefulShutdown::new();
+/// What all connections share: how they are asked to end, and who is still there.
+#[derive(Debug)]
+struct Drain {
+    stop: Stop,
+    open: TaskTracker,
+}
+
+impl Connection {
+    /// Asks what streams on this connection to end.
+    pub(crate) fn stop(&self) -> Stop {
+        self.drain.stop.clone()
+    }
+
+    /// Held by what goes on when HTTP has left the connection: the server waits for it.
+    pub(crate) fn hold(&self) -> TaskTrackerToken {
+        self.drain.open.token()
+    }
+}
+
+/// Answers on `listener` until `stop`, then lets the requests under way end. A client that does not read what it is
+/// sent within `write_timeout` is hung up on.
+pub(crate) async fn serve(listener: TcpListener, router: Router, write_timeout: Duration, stop: Stop) {
+    let drain = Arc::new(Drain { stop, open: TaskTracker::new() });
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
+            () = drain.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => answer(stream, Peer(peer), router.clone(), &connections),
+            Ok((stream, peer)) => {
+                // Answers are written whole; waiting for more to send would only delay them.
+                let _ = stream.set_nodelay(true);
+                let connection = Connection { peer, drain: drain.clone() };
+                drain.open.spawn(answer(Patience::new(stream, write_timeout), connection, router.clone()));
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection can't be accepted");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -42,28 +72,34 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Stop) {
         }
     }
     drop(listener);
-    connections.shutdown().await;
+    drain.open.close();
+    drain.open.wait().await;
 }
 
-/// Serves one connection in a task of its own.
-fn answer(stream: TcpStream, peer: Peer, router: Router, connections: &GracefulShutdown) {
-    // Answers are written whole; waiting for more to send would only delay them.
-    let _ = stream.set_nodelay(true);
+/// Serves one connection.
+async fn answer(stream: Patience<TcpStream>, connection: Connection, router: Router) {
+    let stop = connection.stop();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(connection.clone());
         router.clone().call(request)
     });
-    let connection = http1::Builder::new()
+    let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_header_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            // A client that goes away or speaks no HTTP is its own affair.
-            tracing::debug!(%error, "a connection broke");
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut http = pin!(http);
+    let ended = tokio::select! {
+        ended = &mut http => ended,
+        () = stop.cancelled() => {
+            http.as_mut().graceful_shutdown();
+            http.await
         }
-    });
+    };
+    if let Err(error) = ended {
+        // A client that goes away or speaks no HTTP is its own affair.
+        tracing::debug!(%error, "a connection broke");
+    }
 }

@@ -1,5 +1,7 @@
 //! Orders and their items.
 
+mod events;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -24,6 +26,8 @@ use super::{
 };
 use crate::clients::{Calls, answer, required};
 
+pub(super) use events::OrderSubscription;
+
 pub(super) const RULES: Rules = &[
     ("order", Access::SignedIn),
     ("orders", Access::SignedIn),
@@ -32,6 +36,7 @@ pub(super) const RULES: Rules = &[
     ("cancelOrder", Access::SignedIn),
     ("updateOrderStatus", Access::Admin),
     ("deleteOrder", Access::SignedIn),
+    ("orderStatusChanged", Access::SignedIn),
 ];
 
 /// Where an order stands: PENDING, CONFIRMED, SHIPPED, DELIVERED one after the other; CANCELLED from the first two.

@@ -1,5 +1,7 @@
 //! Payments of orders.
 
+mod events;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
@@ -19,6 +21,8 @@ use super::{
 };
 use crate::clients::{Calls, answer, required};
 
+pub(super) use events::PaymentSubscription;
+
 pub(super) const RULES: Rules = &[
     ("payment", Access::SignedIn),
     ("paymentByOrder", Access::SignedIn),
@@ -27,6 +31,7 @@ pub(super) const RULES: Rules = &[
     ("createPayment", Access::SignedIn),
     ("processPayment", Access::SignedIn),
     ("refundPayment", Access::Admin),
+    ("paymentUpdated", Access::SignedIn),
 ];
 
 /// Where a payment stands: PENDING, SUCCEEDED, PARTIALLY_REFUNDED, REFUNDED one after the other; CANCELLED from the

@@ -4,23 +4,25 @@
 //! the schema: no resolver can forget to ask. The services enforce their own again. Entity resolvers are not root
 //! fields; they go through the loaders, which ask for a viewer themselves.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, pin::Pin};
 
 use async_graphql::{
-    Context, ContextSelectionSet, Error, ObjectType, OutputType, Positioned, ServerResult, Value,
+    Context, ContextSelectionSet, Error, ObjectType, OutputType, Positioned, Response, ServerResult,
+    SubscriptionType, Value,
     parser::types::Field,
     registry::Registry,
     resolver_utils::{ContainerType, resolve_container},
 };
+use futures::{Stream, future::ready, stream};
 use proto::common::v1::Access;
 use runtime::Refusal;
 
-use super::{Visit, order, payment, product, user};
+use super::{Visit, event, order, payment, product, user};
 
 /// The rules of one entity's root fields.
 pub(super) type Rules = &'static [(&'static str, Access)];
 
-const RULES: [Rules; 4] = [user::RULES, product::RULES, order::RULES, payment::RULES];
+const RULES: [Rules; 5] = [user::RULES, product::RULES, order::RULES, payment::RULES, event::RULES];
 
 /// The rule of a root field.
 fn rule(field: &str) -> Access {
@@ -101,6 +103,30 @@ impl<T: ObjectType> OutputType for Ruled<T> {
 
 impl<T: ObjectType> ObjectType for Ruled<T> {}
 
+impl<T: SubscriptionType> SubscriptionType for Ruled<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    fn create_field_stream<'a>(
+        &'a self,
+        context: &'a Context<'_>,
+    ) -> Option<Pin<Box<dyn Stream<Item = Response> + Send + 'a>>> {
+        let visit = Visit::of(context);
+        visit.begin();
+        if let Err(refusal) = admit(visit, context.field().name()) {
+            let error = Error::from(refusal).into_server_error(context.item.pos);
+            let response = Response::from_errors(vec![context.set_error_path(error)]);
+            return Some(Box::pin(stream::once(ready(response))));
+        }
+        self.root.create_field_stream(context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -112,12 +138,13 @@ mod tests {
 
     use super::*;
 
-    /// The fields of `Query` and `Mutation`.
+    /// The fields of `Query`, `Mutation` and `Subscription`.
     fn root_fields() -> BTreeSet<String> {
         let document = parse_schema(crate::sdl()).unwrap();
         let roots = document.definitions.into_iter().filter_map(|definition| match definition {
-            TypeSystemDefinition::Type(ty) if ["Query", "Mutation"].contains(&ty.node.name.node.as_str()) => {
-                Some(ty.node.kind)
+            TypeSystemDefinition::Type(ty) => {
+                let is_root = ["Query", "Mutation", "Subscription"].contains(&ty.node.name.node.as_str());
+                is_root.then_some(ty.node.kind)
             }
             _ => None,
         });
@@ -134,7 +161,7 @@ mod tests {
     fn every_root_field_has_one_rule_and_every_rule_a_root_field() {
         let ruled: Vec<String> =
             RULES.iter().flat_map(|rules| rules.iter()).map(|(name, _)| (*name).into()).collect();
-        assert!(ruled.len() >= 29, "{ruled:?}");
+        assert!(ruled.len() >= 32, "{ruled:?}");
         assert_eq!(ruled.iter().cloned().collect::<BTreeSet<_>>(), root_fields());
         assert_eq!(ruled.len(), root_fields().len(), "a field has two rules");
         assert!(

@@ -127,6 +127,12 @@ impl DateTime {
     }
 }
 
+impl From<chrono::DateTime<Utc>> for DateTime {
+    fn from(time: chrono::DateTime<Utc>) -> Self {
+        Self(time)
+    }
+}
+
 impl TryFrom<Timestamp> for DateTime {
     type Error = Refusal;
 

@@ -5,19 +5,19 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use async_graphql::ContextBase;
+use async_graphql::Context;
 use identity::Viewer;
 use runtime::Refusal;
 
-use super::{entity::Shapes, order, payment, product, user};
+use super::{Occasion, order, payment, product, user};
 use crate::clients::Calls;
 
 /// One client request. What it loaded is never shown to another.
 pub(crate) struct Visit {
     viewer: Option<Viewer>,
+    occasion: Occasion,
     calls: Arc<Calls>,
     began: AtomicBool,
-    pub(super) shapes: Shapes,
     pub(super) users: user::Loaders,
     pub(super) orders: order::Loaders,
     pub(super) products: product::Loaders,
@@ -29,9 +29,9 @@ impl Visit {
     pub(crate) fn new(viewer: Option<Viewer>, calls: Calls) -> Self {
         Self {
             viewer,
+            occasion: Occasion::Request,
             calls: Arc::new(calls),
             began: AtomicBool::new(false),
-            shapes: Shapes::default(),
             users: user::Loaders::default(),
             orders: order::Loaders::default(),
             products: product::Loaders::default(),
@@ -39,8 +39,18 @@ impl Visit {
         }
     }
 
+    /// The same as a part of a subscription.
+    pub(crate) fn on(self, occasion: Occasion) -> Self {
+        Self { occasion, ..self }
+    }
+
+    /// Why its root fields run.
+    pub(crate) fn occasion(&self) -> &Occasion {
+        &self.occasion
+    }
+
     /// The visit that a resolver works for.
-    pub(super) fn of<'a, T>(context: &ContextBase<'a, T>) -> &'a Self {
+    pub(super) fn of<'a>(context: &Context<'a>) -> &'a Self {
         context.data_unchecked::<Arc<Self>>()
     }
 

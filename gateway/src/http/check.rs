@@ -12,10 +12,14 @@ use runtime::{Kind, Refusal, page::MAX_BATCH};
 
 use super::{Edge, coerce::Scope, document::Document, read::Inquiry, respond::Refused};
 
-/// Checks the operation that is meant, and the values that it is given.
-pub(super) fn check(edge: &Edge, document: &Document, inquiry: &Inquiry<'_>) -> Result<(), Refused> {
+/// Checks the operation that is meant, and the values that it is given. Answers what it is.
+pub(super) fn check(
+    edge: &Edge,
+    document: &Document,
+    inquiry: &Inquiry<'_>,
+) -> Result<OperationType, Refused> {
     let operation = operation(document, inquiry.operation_name.as_deref()).map_err(Refused::by_kind)?;
-    if inquiry.by_get && operation.ty != OperationType::Query {
+    if inquiry.by_get && operation.ty == OperationType::Mutation {
         let refusal = Refusal::new(
             Kind::BadInput,
             "METHOD_NOT_ALLOWED",
@@ -30,12 +34,17 @@ pub(super) fn check(edge: &Edge, document: &Document, inquiry: &Inquiry<'_>) -> 
         .and_then(|()| entities_are_few(&fields, operation, variables))
         .and_then(|()| edge.inputs.check_variables(operation, variables));
     checked.map_err(Refused::by_kind)?;
-    if operation.ty == OperationType::Mutation {
-        runs_once(&fields).map_err(Refused::by_kind)?;
+    match operation.ty {
+        OperationType::Query => {}
+        OperationType::Mutation => runs_once(&fields).map_err(Refused::by_kind)?,
+        OperationType::Subscription => {
+            is_one_field(&operation.selection_set.node).map_err(Refused::by_kind)?;
+        }
     }
     let arguments =
         |field| edge.inputs.check_arguments(operation.ty, field, &Scope::of(operation, variables));
-    fields.into_iter().try_for_each(arguments).map_err(Refused::by_kind)
+    fields.into_iter().try_for_each(arguments).map_err(Refused::by_kind)?;
+    Ok(operation.ty)
 }
 
 /// The operation that is meant.
@@ -115,4 +124,19 @@ fn runs_once(fields: &[&Field]) -> Result<(), Refusal> {
     }
     let message = "the mutation has the same field twice; give each an alias of its own if both are meant";
     Err(Refusal::new(Kind::BadInput, "MUTATION_FIELD_REPEATED", message))
+}
+
+/// A subscription follows one thing (GraphQL, section 5.2.3.1), written out at its root: the GraphQL crate leaves out
+/// fragments there without a word, and a field that is skipped would leave nothing to follow.
+fn is_one_field(selection: &SelectionSet) -> Result<(), Refusal> {
+    if let [item] = selection.items.as_slice()
+        && let Selection::Field(field) = &item.node
+        && field.node.directives.is_empty()
+        && !field.node.name.node.starts_with("__")
+    {
+        return Ok(());
+    }
+    let message =
+        "a subscription has exactly one field at its root, without a fragment around it or a directive";
+    Err(Refusal::new(Kind::BadInput, "SUBSCRIPTION_ROOT_INVALID", message))
 }

@@ -19,10 +19,12 @@ use runtime::Refusal;
 use crate::graphql::{DECIMAL_RULE, DateTime, Decimal, Schema};
 
 /// The input types of the schema, and the arguments of its root fields.
+#[derive(Default)]
 pub(super) struct Inputs {
     types: HashMap<Name, InputType>,
     queries: Arguments,
     mutations: Arguments,
+    subscriptions: Arguments,
 }
 
 type Arguments = HashMap<Name, Vec<InputValueDefinition>>;
@@ -36,7 +38,7 @@ impl Inputs {
     /// Reads them from the schema's own text.
     pub(super) fn of(schema: &Schema) -> Self {
         let document = parse_schema(schema.sdl()).expect("the schema writes SDL that its own parser reads");
-        let mut inputs = Self { types: HashMap::new(), queries: HashMap::new(), mutations: HashMap::new() };
+        let mut inputs = Self::default();
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
             let name = definition.node.name.node;
@@ -51,6 +53,7 @@ impl Inputs {
                 }
                 TypeKind::Object(ty) if name == "Query" => inputs.queries = arguments(ty),
                 TypeKind::Object(ty) if name == "Mutation" => inputs.mutations = arguments(ty),
+                TypeKind::Object(ty) if name == "Subscription" => inputs.subscriptions = arguments(ty),
                 _ => {}
             }
         }
@@ -82,7 +85,11 @@ impl Inputs {
         field: &Field,
         scope: &Scope<'_>,
     ) -> Result<(), Refusal> {
-        let fields = if operation == OperationType::Mutation { &self.mutations } else { &self.queries };
+        let fields = match operation {
+            OperationType::Query => &self.queries,
+            OperationType::Mutation => &self.mutations,
+            OperationType::Subscription => &self.subscriptions,
+        };
         let arguments = fields.get(&field.name.node).map(Vec::as_slice).unwrap_or_default();
         arguments.iter().try_for_each(|definition| {
             let place = Place::of_value(&definition.name.node, self.is_object(&definition.ty.node));

@@ -86,7 +86,8 @@ pub(super) fn inquiry(source: &Source) -> Result<Inquiry<'_>, Refused> {
     }
 }
 
-fn posted(body: &[u8]) -> Result<Inquiry<'_>, Refused> {
+/// Reads the inquiry in this JSON.
+pub(super) fn posted(body: &[u8]) -> Result<Inquiry<'_>, Refused> {
     let posted: Posted<'_> = serde_json::from_slice(body).map_err(|_| {
         malformed("the body must be a JSON object with `query`, and `variables` as an object")
     })?;

@@ -10,6 +10,7 @@ use axum::{
 };
 use runtime::{Kind, Refusal};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{REQUEST_ID, execute::Answer};
 
@@ -135,6 +136,34 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
         }
     }
     response
+}
+
+/// The JSON of an answer that travels inside something else.
+pub(super) fn payload(outcome: Result<Answer, Refused>, request_id: &str) -> Box<RawValue> {
+    match outcome {
+        Ok(Executed { mut errors, data, .. }) => {
+            errors.iter_mut().for_each(|error| tell(error, request_id));
+            raw(&Json { errors: &errors, data: Some(&data) })
+        }
+        Err(Refused { mut errors, .. }) => {
+            errors.iter_mut().for_each(|error| tell(error, request_id));
+            raw(&Json { errors: &errors, data: None })
+        }
+    }
+}
+
+/// The JSON of the list of errors with which an operation ends.
+pub(super) fn errors(refused: Refused, request_id: &str) -> Box<RawValue> {
+    let mut errors = refused.errors;
+    errors.iter_mut().for_each(|error| tell(error, request_id));
+    raw(&errors)
+}
+
+fn raw(json: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(json).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer can't be written as JSON");
+        RawValue::NULL.to_owned()
+    })
 }
 
 fn write(json: &Json<'_>) -> serde_json::Result<Vec<u8>> {

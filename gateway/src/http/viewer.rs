@@ -1,5 +1,7 @@
 //! Who asks: the access token of the request, judged once, and what every call in its name carries.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, header, request::Parts};
 use identity::Viewer;
 use runtime::{Kind, Refusal, grpc::CallContext};
@@ -7,38 +9,66 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Edge, respond::Refused};
-use crate::server::Peer;
+use crate::server::Connection;
 
-/// The viewer of the request, `None` without a token, and the context of its calls. A token that is sent must be good,
-/// even where none is needed: a client whose token ran out is told so at once.
-pub(super) async fn identify(
-    edge: &Edge,
-    head: &Parts,
-    request_id: &str,
-    deadline: Instant,
-) -> Result<(Option<Viewer>, CallContext), Refused> {
-    let mut context = CallContext::new(deadline).with_request_id(request_id);
-    if let Some(Peer(address)) = head.extensions.get() {
-        context = context.with_client_address(address.ip());
+/// Who asks.
+#[derive(Clone)]
+pub(super) struct Caller {
+    /// Whom the token stands for; `None` without a token.
+    pub(super) viewer: Option<Viewer>,
+    token: Option<SecretString>,
+    address: Option<IpAddr>,
+}
+
+/// The caller of the request. A token that is sent must be good, even where none is needed: a client whose token ran
+/// out is told so at once.
+pub(super) async fn identify(edge: &Edge, head: &Parts) -> Result<Caller, Refused> {
+    let address = head.extensions.get::<Connection>().map(|connection| connection.peer.ip());
+    let caller = Caller { viewer: None, token: None, address };
+    match token(&head.headers)? {
+        Some(token) => caller.with_token(edge, token).await.map_err(Refused::by_kind),
+        None => Ok(caller),
     }
-    let Some(token) = token(&head.headers)? else { return Ok((None, context)) };
-    let viewer = edge.sessions.viewer(token).await.map_err(Refused::by_kind)?;
-    Ok((Some(viewer), context.with_token(&SecretString::from(token))))
+}
+
+impl Caller {
+    /// The same client with this access token, if it is good.
+    pub(super) async fn with_token(self, edge: &Edge, token: &str) -> Result<Self, Refusal> {
+        let viewer = edge.sessions.viewer(token).await?;
+        Ok(Self { viewer: Some(viewer), token: Some(SecretString::from(token)), ..self })
+    }
+
+    /// What the calls of one request in this name carry, which has this id and ends at `deadline`.
+    pub(super) fn context(&self, request_id: &str, deadline: Instant) -> CallContext {
+        let mut context = CallContext::new(deadline).with_request_id(request_id);
+        if let Some(address) = self.address {
+            context = context.with_client_address(address);
+        }
+        match &self.token {
+            Some(token) => context.with_token(token),
+            None => context,
+        }
+    }
 }
 
 /// The token in the one `Authorization: Bearer` header (RFC 6750, section 2.1).
 fn token(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|text| {
-        let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    match (token, values.next()) {
+    match (value.to_str().ok().and_then(bearer), values.next()) {
         (Some(token), None) => Ok(Some(token)),
-        _ => {
-            let message = "the Authorization header must be one `Bearer` and an access token";
-            Err(Refused::by_kind(Refusal::new(Kind::Unauthenticated, "TOKEN_INVALID", message)))
-        }
+        _ => Err(Refused::by_kind(malformed())),
     }
+}
+
+/// The token in `Bearer TOKEN`.
+pub(super) fn bearer(text: &str) -> Option<&str> {
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// The refusal of an authorization that is none.
+fn malformed() -> Refusal {
+    let message = "the Authorization header must be one `Bearer` and an access token";
+    Refusal::new(Kind::Unauthenticated, "TOKEN_INVALID", message)
 }

@@ -8,13 +8,23 @@ use async_graphql::parser::{
 };
 use testkit::Caller;
 
-use crate::world::{World, reason};
+use crate::{
+    live::Live,
+    world::{World, reason},
+};
 
 /// What needs no token.
 const PUBLIC: [&str; 5] = ["product", "products", "register", "login", "refreshToken"];
 /// What needs an admin's. Everything else needs a token, so a field that is new and named nowhere does.
-const ADMIN: [&str; 6] =
-    ["users", "setUserRole", "setUserActive", "updateOrderStatus", "upsertProduct", "refundPayment"];
+const ADMIN: [&str; 7] = [
+    "users",
+    "setUserRole",
+    "setUserActive",
+    "updateOrderStatus",
+    "upsertProduct",
+    "refundPayment",
+    "domainEvents",
+];
 
 struct Schema(HashMap<String, TypeKind>);
 
@@ -109,6 +119,31 @@ async fn every_root_field_is_refused_to_those_whom_its_rule_leaves_out() {
         }
     }
     assert!(seen >= 29, "{seen}");
+}
+
+#[tokio::test]
+async fn every_subscription_is_refused_to_those_whom_its_rule_leaves_out() {
+    let (schema, live) = (Schema::read(), Live::new().await);
+    let (customer, admin) = (live.world.customer("Ada"), live.world.admin());
+    let mut nobody = live.connect().await;
+    nobody.send(serde_json::json!({ "type": "connection_init" })).await;
+    assert_eq!(nobody.receive().await["type"], "connection_ack");
+    let (mut customers, mut admins) = (live.client(&customer).await, live.client(&admin).await);
+    let fields = schema.fields("Subscription");
+    for field in &fields {
+        let (name, document) =
+            (field.name.node.as_str(), format!("subscription {{ {} }}", schema.use_of(field)));
+        nobody.subscribe(name, &document).await;
+        assert_eq!(nobody.refused(name).await, ("UNAUTHENTICATED".into(), "TOKEN_MISSING".into()), "{name}");
+        customers.subscribe(name, &document).await;
+        if ADMIN.contains(&name) {
+            assert_eq!(customers.refused(name).await, ("FORBIDDEN".into(), "FORBIDDEN".into()), "{name}");
+        }
+        customers.settle().await;
+        admins.subscribe(name, &document).await;
+        admins.settle().await;
+    }
+    assert!(fields.len() >= 3);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use axum::{
 use futures::future::BoxFuture;
 use gateway::{App, Clients, Config};
 use http_body_util::BodyExt;
+use messaging::{Broker, Bus};
 use runtime::{
     Clock, Sessions,
     grpc::{GrpcService, Guard, Transport, in_process},
@@ -126,6 +127,7 @@ pub(crate) struct World {
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
     pub(crate) heard: Heard,
+    pub(crate) broker: Broker,
     pub(crate) app: App,
 }
 
@@ -164,8 +166,9 @@ impl World {
                 *address = "127.0.0.1:0".to_owned();
             }
         }
-        let app = App::build(config, clients, sessions.clone(), messaging::Bus::new(vec![]).into());
-        Self { tokens, clock, sessions, store, calls, faults, heard, app }
+        let broker = Broker::from(Bus::new(vec![]));
+        let app = App::build(config, clients, sessions.clone(), broker.clone());
+        Self { tokens, clock, sessions, store, calls, faults, heard, broker, app }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

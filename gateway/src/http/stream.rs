@@ -1,0 +1,131 @@
+//! Answers as server-sent events: graphql-sse in its "distinct connections mode", one stream for each operation
+//! (<https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md>).
+
+use std::convert::Infallible;
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::{Stream, stream};
+use runtime::Stop;
+
+use super::{
+    Edge, REQUEST_ID,
+    execute::Answer,
+    live::Presence,
+    respond::{self, Refused},
+    subscribe::{Next, Subscription},
+};
+
+/// Whether the client takes the answer as a stream of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Streams {
+    Never,
+    /// It takes JSON as well: what is one answer is sent as one.
+    IfNeeded,
+    Always,
+}
+
+impl Streams {
+    /// What the `Accept` header says.
+    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut media_types = values.flat_map(|value| value.split(','));
+        let (mut events, mut json) = (false, false);
+        for media_type in &mut media_types {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            events |= essence.eq_ignore_ascii_case("text/event-stream");
+            json |= ["application/json", "application/graphql-response+json"]
+                .iter()
+                .any(|name| essence.eq_ignore_ascii_case(name));
+        }
+        match (events, json) {
+            (false, _) => Self::Never,
+            (true, true) => Self::IfNeeded,
+            (true, false) => Self::Always,
+        }
+    }
+}
+
+/// The stream of a subscription. It ends without `complete` when this process stops, so that the client comes back.
+pub(super) struct Following {
+    pub(super) subscription: Subscription,
+    pub(super) presence: Presence,
+    pub(super) stop: Stop,
+}
+
+/// What is left to be sent.
+enum Stage {
+    Following(Box<Following>),
+    /// One answer, and then the end.
+    Last(Result<Answer, Refused>),
+    Complete,
+    Over,
+}
+
+/// One answer as a stream.
+pub(super) fn once(edge: &Edge, outcome: Result<Answer, Refused>, request_id: &str) -> Response {
+    respond(edge, Stage::Last(outcome), request_id)
+}
+
+/// A subscription as a stream.
+pub(super) fn follow(edge: &Edge, following: Following, request_id: &str) -> Response {
+    respond(edge, Stage::Following(Box::new(following)), request_id)
+}
+
+fn respond(edge: &Edge, stage: Stage, request_id: &str) -> Response {
+    let alive = KeepAlive::new().interval(edge.streams.keepalive);
+    let mut response = Sse::new(events(stage, request_id.to_owned())).keep_alive(alive).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would hold events back until they fill a buffer.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static(REQUEST_ID), id);
+    }
+    response
+}
+
+fn events(stage: Stage, request_id: String) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((stage, request_id), |(stage, request_id)| async {
+        let (outcome, stage) = match stage {
+            Stage::Following(mut following) => match following.next().await? {
+                Ok(answer) => (Ok(answer), Stage::Following(following)),
+                Err(refused) => (Err(refused), Stage::Complete),
+            },
+            Stage::Last(outcome) => (outcome, Stage::Complete),
+            Stage::Complete => return Some((Ok(complete()), (Stage::Over, request_id))),
+            Stage::Over => return None,
+        };
+        let next = Event::default().event("next").data(respond::payload(outcome, &request_id).get());
+        Some((Ok(next), (stage, request_id)))
+    })
+}
+
+/// With some data, since browsers leave out an event that has none.
+fn complete() -> Event {
+    Event::default().event("complete").data("null")
+}
+
+impl Following {
+    /// The next answer, or why there is none any more; `None` when this process stops.
+    async fn next(&mut self) -> Option<Result<Answer, Refused>> {
+        let next = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return None,
+            refusal = self.presence.ended() => Next::Forbidden(refusal),
+            next = self.subscription.next() => next,
+        };
+        match next {
+            Next::Answer(answer) => Some(Ok(answer)),
+            Next::Refused(refused) => Some(Err(refused)),
+            Next::Forbidden(refusal) => Some(Err(Refused::by_kind(refusal))),
+            // It has ended for a client that reads now: what it misses, it can read.
+            Next::TooSlow => Some(Err(Refused::by_kind(super::subscribe::missed()))),
+        }
+    }
+}
