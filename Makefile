@@ -80,8 +80,8 @@ clean: ## Remove what was built
 	@rm -rf tests/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-browser test-federation test-events test-coverage
-test: test-rust test-federation test-events test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-browser test-federation test-events test-faults test-faults-short test-coverage
+test: test-rust test-federation test-events test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -100,6 +100,14 @@ test-federation: ## Compose the graph with another subgraph
 
 test-events: ## Hold the catalogue of events against AsyncAPI's rules
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && npm run --silent --prefix tests events'
+
+FAULT_SECONDS ?= 150
+FAULT_SEED ?=
+test-faults: ## Kill, stop and cut everything while clients order and pay, and see that nothing is lost (FAULT_SECONDS=, FAULT_SEED=)
+	@scripts/test-faults --seconds $(FAULT_SECONDS) $(if $(FAULT_SEED),--seed $(FAULT_SEED))
+
+test-faults-short: ## The same in its shortest form, each fault about once
+	@$(MAKE) --no-print-directory test-faults FAULT_SECONDS=20
 
 test-browser: ## Drive the IDE in a headless Chromium, against the whole system
 	@cargo build -p portico

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gateway", &["proto", "identity", "runtime", "messaging", "money"]),
 ];
 /// What stands above all of them and may use any.
-const TOP: &[&str] = &["portico", "testkit", "bench"];
+const TOP: &[&str] = &["portico", "testkit", "bench", "faults"];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
