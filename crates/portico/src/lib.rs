@@ -105,7 +105,7 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
         Command::Env(env) => env.run(&environment),
         Command::Migrate(migrate) => migrate.run(&environment, progress).await,
         Command::Admin(admin) => admin.run(&environment, progress).await,
-        Command::Events(events) => events.run(),
+        Command::Events(events) => events.run(&environment, progress).await,
         Command::Broker(broker) => broker.run(&environment).await,
         Command::Sdl => sdl::run(),
         Command::Up(up) => up.run(&environment, progress).await,

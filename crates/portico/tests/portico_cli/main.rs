@@ -5,6 +5,7 @@
 mod amqp;
 mod apart;
 mod commands;
+mod events;
 mod graph;
 mod rabbitmq;
 mod restarts;

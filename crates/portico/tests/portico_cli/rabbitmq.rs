@@ -8,9 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::amqp::{Client, assert_refused};
-use crate::run::{
-    Folder, Up, code, eventually, portico, processes_in, processes_of_rabbitmq_in,
-};
+use crate::run::{Folder, Up, code, eventually, portico, processes_in, processes_of_rabbitmq_in};
 
 /// `portico up --backends`: what is tried here needs no services.
 fn up(folder: &Folder) -> Up {
