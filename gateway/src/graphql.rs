@@ -3,6 +3,7 @@
 //! One file for each entity holds its type, its loaders, its queries and mutations, and the rule of each of its root
 //! fields. A field that can fail is nullable, so a service that is down costs its fields and never the page.
 
+mod entity;
 mod event;
 mod loader;
 mod occasion;

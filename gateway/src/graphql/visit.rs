@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use async_graphql::Context;
+use async_graphql::ContextBase;
 use identity::Viewer;
 use runtime::Refusal;
 
-use super::{Occasion, order, payment, product, user};
+use super::{Occasion, entity::Shapes, order, payment, product, user};
 use crate::clients::Calls;
 
 /// One client request. What it loaded is never shown to another.
@@ -18,6 +18,7 @@ pub(crate) struct Visit {
     occasion: Occasion,
     calls: Arc<Calls>,
     began: AtomicBool,
+    pub(super) shapes: Shapes,
     pub(super) users: user::Loaders,
     pub(super) orders: order::Loaders,
     pub(super) products: product::Loaders,
@@ -32,6 +33,7 @@ impl Visit {
             occasion: Occasion::Request,
             calls: Arc::new(calls),
             began: AtomicBool::new(false),
+            shapes: Shapes::default(),
             users: user::Loaders::default(),
             orders: order::Loaders::default(),
             products: product::Loaders::default(),
@@ -50,7 +52,7 @@ impl Visit {
     }
 
     /// The visit that a resolver works for.
-    pub(super) fn of<'a>(context: &Context<'a>) -> &'a Self {
+    pub(super) fn of<'a, T>(context: &ContextBase<'a, T>) -> &'a Self {
         context.data_unchecked::<Arc<Self>>()
     }
 
