@@ -1,4 +1,4 @@
-// The example documents, in the order of a first visit: sign in, shop, pay, read back.
+// The example documents, in the order of a first visit: sign in, shop, pay, read back, follow.
 //
 // `variables` gets the ids that earlier answers brought (see session.js), so that the examples follow one
 // another without copying: createOrder's id is the next createPayment's.
@@ -160,6 +160,36 @@ Portico.exampleGroups = [
       totalAmount
       items { productName quantity }
     }
+  }
+}
+`,
+      },
+    ],
+  },
+  {
+    title: "Follow",
+    examples: [
+      {
+        name: "orderStatusChanged",
+        hint: "Your orders as they move on: leave it running here, and pay one in another window",
+        query: `subscription OrderStatusChanged {
+  orderStatusChanged {
+    eventId
+    from
+    to
+    order { id totalAmount payment { status } }
+  }
+}
+`,
+      },
+      {
+        name: "paymentUpdated",
+        hint: "What happens to your payments",
+        query: `subscription PaymentUpdated {
+  paymentUpdated {
+    eventId
+    kind
+    payment { id status amount failureReason }
   }
 }
 `,

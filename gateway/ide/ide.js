@@ -215,8 +215,9 @@ window.__webpack_nonce__ = document.currentScript.nonce;
     const answer = useAnswerOfTab();
     if (!answer) return h("div", { className: "portico-answer" }, "Answers appear here");
     const standing = answer.errors.length > 0 || answer.status === null ? "bad" : "good";
+    const way = answer.events === undefined ? `HTTP ${answer.status}` : `event ${answer.events}`;
     const facts = [
-      answer.status === null ? "no connection" : `HTTP ${answer.status}`,
+      answer.status === null ? "no connection" : way,
       `${answer.milliseconds} ms`,
       `${answer.bytes.toLocaleString("en")} bytes`,
     ];

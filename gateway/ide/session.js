@@ -122,6 +122,29 @@ window.Portico = window.Portico || {};
     enableIncrementalDelivery: false,
   });
 
+  /** An operation that streams, in the form that GraphiQL takes: every event is an answer. */
+  function stream(request, headers) {
+    const named = Object.entries(withToken(headers ?? {})).find(([name]) => name.toLowerCase() === "authorization");
+    const token = named?.[1].replace(/^bearer\s+/i, "");
+    return {
+      subscribe(observer) {
+        const started = performance.now();
+        let events = 0;
+        const told = {
+          next(body) {
+            if (!body.errors) events += 1;
+            const milliseconds = Math.round(performance.now() - started);
+            const bytes = new Blob([JSON.stringify(body)]).size;
+            update({ answer: readAnswer(body, { status: 101, events, bytes, milliseconds }) });
+            observer.next(body);
+          },
+          complete: () => observer.complete(),
+        };
+        return { unsubscribe: Portico.follow(ENDPOINT, request, token, told) };
+      },
+    };
+  }
+
   /** GraphiQL reads the operation's name 100 ms after the last key: who pastes a document and runs it at once
    *  would ask for an operation of the one before. So the name is held against the document that is sent. */
   function fetcher(request, options) {
@@ -131,12 +154,13 @@ window.Portico = window.Portico || {};
     } catch {
       return fetchAnswer(request, options); // The gateway tells where the document breaks.
     }
-    const names = document.definitions
-      .filter(({ kind }) => kind === "OperationDefinition")
-      .map(({ name }) => name?.value);
+    const operations = document.definitions.filter(({ kind }) => kind === "OperationDefinition");
+    const names = operations.map(({ name }) => name?.value);
     const operationName = names.includes(request.operationName ?? undefined)
       ? request.operationName
       : names[0];
+    const { operation } = operations[names.indexOf(operationName)] ?? {};
+    if (operation === "subscription") return stream({ ...request, operationName }, options?.headers);
     return fetchAnswer({ ...request, operationName }, { ...options, documentAST: document });
   }
 

@@ -31,7 +31,7 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 9] = [
+const ASSETS: [Asset; 10] = [
     Asset { name: "react.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/vendor/react.js") },
     Asset {
         name: "react-dom.js",
@@ -45,6 +45,7 @@ const ASSETS: [Asset; 9] = [
     },
     Asset { name: "graphiql.css", content_type: CSS, bytes: include_bytes!("../ide/vendor/graphiql.css") },
     Asset { name: "examples.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/examples.js") },
+    Asset { name: "follow.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/follow.js") },
     Asset { name: "session.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/session.js") },
     Asset { name: "ide.js", content_type: JAVASCRIPT, bytes: include_bytes!("../ide/ide.js") },
     Asset { name: "ide.css", content_type: CSS, bytes: include_bytes!("../ide/ide.css") },
