@@ -177,6 +177,33 @@ class Ide {
     return answer;
   }
 
+  /** Presses the run button; comes back once the subscription has reached the gateway and is being followed. */
+  async follow() {
+    const acknowledged = this.page.waitForEvent("websocket").then(async (socket) => {
+      await socket.waitForEvent("framesent", ({ payload }) => JSON.parse(payload).type === "subscribe");
+    });
+    await this.page.getByRole("button", { name: /^Execute query/ }).click();
+    await acknowledged;
+    await this.page.getByRole("button", { name: /^Stop query/ }).waitFor();
+  }
+
+  /** Ends the subscription. */
+  stop() {
+    return this.page.getByRole("button", { name: /^Stop query/ }).click();
+  }
+
+  /** Waits until the answer has this text. */
+  async shown(text) {
+    const until = Date.now() + ACTION_MILLISECONDS;
+    let shown;
+    do {
+      shown = await this.#lines(".graphiql-response .result-window");
+      if (text.test(shown)) return;
+      await this.page.waitForTimeout(50);
+    } while (Date.now() < until);
+    assert.match(shown, text);
+  }
+
   /** Waits until the page shows the answer; of one taller than the window, the lines from its top. */
   async #shows(answer) {
     const expected = JSON.stringify(answer, null, 2).split("\n");

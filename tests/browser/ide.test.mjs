@@ -62,6 +62,8 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
       "processPayment",
       "orders",
       "me",
+      "orderStatusChanged",
+      "paymentUpdated",
     ];
     assert.deepEqual(names, expected);
     assert.equal(await ide.token(), "");
@@ -157,6 +159,20 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
     }
   });
 
+  await step("a subscription shows an order turn CONFIRMED as it is paid elsewhere", async () => {
+    await ide.example("orderStatusChanged");
+    await ide.follow();
+    const buyer = (query) => ask(query, token);
+    const { createOrder: placed } = await buyer(
+      `mutation { createOrder(input: { shippingAddress: "2 Browser Lane", items: [{ productId: "prod-2", quantity: 1 }] }) { id } }`,
+    );
+    const payment = await paymentElsewhere(placed.id, buyer);
+    await buyer(`mutation { processPayment(input: { paymentId: "${payment}", token: "tok_visa" }) { status } }`);
+    await ide.shown(/"to": "CONFIRMED"/);
+    await ide.shown(new RegExp(`"id": "${placed.id}"`));
+    await ide.stop();
+  });
+
   await step("a wrong document is underlined, refused, and its code is shown", async () => {
     await ide.write("query Wrong { nonsense }");
     await ide.page.locator(".graphiql-query-editor .CodeMirror-lint-mark-error").first().waitFor();
@@ -225,5 +241,29 @@ async function paymentOf(ide) {
     if (!errors) return data.createPayment;
     assert.equal(errors[0].extensions.reason, "ORDER_NOT_READY", JSON.stringify(errors));
     await ide.page.waitForTimeout(200);
+  }
+}
+
+/** `data` of an answer to what is asked beside the page, as from another window. */
+async function ask(query, token) {
+  const response = await fetch(new URL("/graphql", url), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query }),
+  });
+  const { data, errors } = await response.json();
+  if (errors) throw Object.assign(new Error(JSON.stringify(errors)), { reason: errors[0].extensions.reason });
+  return data;
+}
+
+/** The id of the order's payment, once its event has arrived. */
+async function paymentElsewhere(orderId, ask) {
+  for (;;) {
+    try {
+      return (await ask(`mutation { createPayment(input: { orderId: "${orderId}" }) { id } }`)).createPayment.id;
+    } catch (error) {
+      if (error.reason !== "ORDER_NOT_READY") throw error;
+      await new Promise((wake) => setTimeout(wake, 100));
+    }
   }
 }
