@@ -80,8 +80,8 @@ clean: ## Remove what was built
 	@rm -rf tests/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-browser test-federation test-events test-faults test-faults-short test-coverage
-test: test-rust test-federation test-events test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-subscriptions test-browser test-federation test-events test-faults test-faults-short test-coverage
+test: test-rust test-federation test-events test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -100,6 +100,10 @@ test-federation: ## Compose the graph with another subgraph
 
 test-events: ## Hold the catalogue of events against AsyncAPI's rules
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && npm run --silent --prefix tests events'
+
+test-subscriptions: ## Follow events with graphql-ws and graphql-sse, against the whole system
+	@cargo build -p portico
+	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/test-subscriptions'
 
 FAULT_SECONDS ?= 150
 FAULT_SEED ?=
