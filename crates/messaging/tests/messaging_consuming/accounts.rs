@@ -49,7 +49,7 @@ async fn channel(connection: &Connection) -> Channel {
 /// A consumer's queue with an event in it that nobody has taken.
 async fn victim(world: &World) {
     let consumer = Arc::new(world.consumer("order.payment_outcomes"));
-    world.consume(&[consumer]).await.stop().await;
+    world.consume(vec![consumer]).await.stop().await;
     world.publish("order.created", event().to_string()).await;
 }
 
@@ -132,7 +132,7 @@ async fn a_subscriber_can_not_touch_the_queues_of_others() {
 async fn a_service_says_its_own_events_and_no_others() {
     let world = World::new().await;
     victim(&world).await;
-    world.consume(&[Arc::new(world.consumer("payment.order_created"))]).await.stop().await;
+    world.consume(vec![Arc::new(world.consumer("payment.order_created"))]).await.stop().await;
     for (service, own, others) in [
         ("user", ["user.created", "session.revoked"], ["order.created", "payment.success"]),
         ("order", ["order.created", "order.status_changed"], ["payment.success", "session.revoked"]),
@@ -152,7 +152,7 @@ async fn a_service_says_its_own_events_and_no_others() {
 async fn a_service_can_not_write_where_only_another_may() {
     let world = World::new().await;
     victim(&world).await;
-    world.consume(&[Arc::new(world.consumer("payment.order_created"))]).await.stop().await;
+    world.consume(vec![Arc::new(world.consumer("payment.order_created"))]).await.stop().await;
     let connection = connect(&account(&world, "order").await).await.unwrap();
 
     let queue = "payment.order_created";
@@ -174,7 +174,7 @@ async fn a_services_account_is_enough_for_its_consumers_and_listeners() {
     });
     let rabbitmq = rabbitmq(&account(&world, "order").await);
     let mut listener = Broker::from(rabbitmq.clone()).listen(&["order.created"]);
-    let _running = run(&rabbitmq, &[Arc::new(consumer)]);
+    let _running = run(&rabbitmq, vec![Arc::new(consumer)]);
     world.until_declared("order.payment_outcomes").await;
     assert!(matches!(listener.next().await, Heard::Anew));
 

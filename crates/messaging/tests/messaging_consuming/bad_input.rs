@@ -15,7 +15,7 @@ use crate::world::{World, event, event_with};
 /// Publishes these, and a good one behind them; gives the reasons for which they rest.
 async fn reasons(bodies: &[Vec<u8>]) -> Vec<String> {
     let world = World::new().await;
-    let _running = world.consume(&[Arc::new(world.consumer("orders"))]).await;
+    let _running = world.consume(vec![Arc::new(world.consumer("orders"))]).await;
     for body in bodies {
         world.publish("order.created", body).await;
     }
@@ -76,7 +76,7 @@ async fn a_message_of_ten_megabytes_rests() {
 async fn events_of_unknown_types_and_versions_are_left_out() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    let _running = world.consume(&[consumer.clone()]).await;
+    let _running = world.consume(vec![consumer.clone()]).await;
     for kind in ["portico.order.created.v2", "portico.order.invented.v1", "com.example.something"] {
         world.publish("order.created", event_with("type", json!(kind)).to_string()).await;
     }
@@ -97,7 +97,7 @@ async fn an_event_with_a_foreign_subject_is_the_consumers_to_refuse() {
         true => Ok(()),
         false => Err(Failure::Reject("its payload is another's".to_owned())),
     });
-    let _running = world.consume(&[Arc::new(consumer)]).await;
+    let _running = world.consume(vec![Arc::new(consumer)]).await;
 
     world.publish("order.created", event().to_string()).await;
     world.publish("order.created", event_with("subject", json!(ours)).to_string()).await;
@@ -110,7 +110,7 @@ async fn an_event_with_a_foreign_subject_is_the_consumers_to_refuse() {
 async fn an_event_from_a_year_ago_is_handled_once_however_often_it_comes() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    let _running = world.consume(&[consumer.clone()]).await;
+    let _running = world.consume(vec![consumer.clone()]).await;
     let mut old = event_with("time", json!("2025-11-21T10:00:00Z"));
     // Its id is from then, too.
     old["id"] = json!("019aa5b0-0000-7000-8000-000000000001");
@@ -130,7 +130,7 @@ async fn an_event_from_a_year_ago_is_handled_once_however_often_it_comes() {
 async fn an_event_that_came_in_by_the_back_door_rests() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    let _running = world.consume(&[consumer.clone()]).await;
+    let _running = world.consume(vec![consumer.clone()]).await;
     let mut headers = FieldTable::default();
     let more = vec![AMQPValue::LongString(LongString::from("order.created"))];
     headers.insert("CC".into(), AMQPValue::FieldArray(more.into()));
@@ -148,8 +148,8 @@ async fn an_event_that_came_in_by_the_back_door_rests() {
 async fn a_copy_takes_no_orders_from_its_original() {
     let world = World::new().await;
     let consumer = world.consumer("orders").that(|_| Err(Failure::Reject("no".to_owned())));
-    let consumers = [Arc::new(consumer), Arc::new(world.consumer("others"))];
-    let _running = world.consume(&consumers).await;
+    let consumers = vec![Arc::new(consumer), Arc::new(world.consumer("others"))];
+    let _running = world.consume(consumers.clone()).await;
     let mut headers = FieldTable::default();
     let more = vec![AMQPValue::LongString(LongString::from("work"))];
     headers.insert("CC".into(), AMQPValue::FieldArray(more.into()));

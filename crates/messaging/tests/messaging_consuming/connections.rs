@@ -21,7 +21,7 @@ async fn a_broker_that_is_away_at_the_start_is_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let _running = run(&rabbitmq(&world.vhost.url_at(address)), &[consumer]);
+    let _running = run(&rabbitmq(&world.vhost.url_at(address)), vec![consumer]);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(world.ready("orders").await, None);
 
@@ -38,7 +38,7 @@ async fn a_consumer_that_waits_for_a_broker_stops_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     // It accepts, and never says a word.
     let url = world.vhost.url_at(listener.local_addr().unwrap());
-    let running = run(&rabbitmq(&url), &[Arc::new(world.consumer("orders"))]);
+    let running = run(&rabbitmq(&url), vec![Arc::new(world.consumer("orders"))]);
     tokio::time::sleep(Duration::from_millis(200)).await;
 
     tokio::time::timeout(Duration::from_secs(3), running.stop()).await.expect("it does not stop");
@@ -49,7 +49,7 @@ async fn connections_that_are_cut_lose_nothing_and_have_no_second_effect() {
     let world = World::new().await;
     let proxy = Proxy::new(world.vhost.address()).await;
     let consumer = Arc::new(world.consumer("orders").taking(Duration::from_millis(20)));
-    let _running = run(&rabbitmq(&world.vhost.url_at(proxy.address)), &[consumer]);
+    let _running = run(&rabbitmq(&world.vhost.url_at(proxy.address)), vec![consumer]);
     world.until_declared("orders").await;
     for _ in 0..200 {
         world.publish("order.created", event().to_string()).await;
@@ -70,7 +70,7 @@ async fn connections_that_are_cut_lose_nothing_and_have_no_second_effect() {
 #[tokio::test]
 async fn connections_that_an_operator_closes_are_made_again() {
     let mut world = World::new().await;
-    let _running = world.consume(&[Arc::new(world.consumer("orders"))]).await;
+    let _running = world.consume(vec![Arc::new(world.consumer("orders"))]).await;
     world.until("they are known and closed", async || world.vhost.close_connections().await >= 2).await;
 
     // The test's own is closed too.
@@ -87,8 +87,8 @@ async fn a_channel_that_an_error_closes_takes_no_other_with_it_and_comes_back() 
     let channel = world.connection.create_channel().await.unwrap();
     let options = QueueDeclareOptions::durable();
     channel.queue_declare("troubled".into(), options, FieldTable::default()).await.unwrap();
-    let consumers = [Arc::new(world.consumer("troubled")), Arc::new(world.consumer("orders"))];
-    let _running = run(&rabbitmq(&world.vhost.url()), &consumers);
+    let consumers = vec![Arc::new(world.consumer("troubled")), Arc::new(world.consumer("orders"))];
+    let _running = run(&rabbitmq(&world.vhost.url()), consumers);
     world.until_declared("orders").await;
     world.publish("order.created", event().to_string()).await;
     world.until_effects("orders", 1).await;
@@ -104,7 +104,7 @@ async fn a_channel_that_an_error_closes_takes_no_other_with_it_and_comes_back() 
 #[tokio::test]
 async fn a_queue_that_is_deleted_is_made_again() {
     let world = World::new().await;
-    let _running = world.consume(&[Arc::new(world.consumer("orders"))]).await;
+    let _running = world.consume(vec![Arc::new(world.consumer("orders"))]).await;
     let channel = world.connection.create_channel().await.unwrap();
     world.publish("order.created", event().to_string()).await;
     world.until_effects("orders", 1).await;

@@ -22,7 +22,7 @@ async fn the_delays_between_tries_grow() {
         Err(Failure::Retry("not yet".to_owned()))
     }));
     let rabbitmq = RabbitMq::new(&config(&world.vhost.url()), "order").unwrap().retrying(&DELAYS);
-    let _running = run(&rabbitmq, &[consumer]);
+    let _running = run(&rabbitmq, vec![consumer]);
     world.until_declared("orders").await;
 
     world.publish("order.created", event().to_string()).await;
@@ -46,7 +46,7 @@ async fn one_that_waits_holds_up_no_other() {
     }));
     let long = [Duration::from_secs(3600)];
     let rabbitmq = RabbitMq::new(&config(&world.vhost.url()), "order").unwrap().retrying(&long);
-    let _running = run(&rabbitmq, &[consumer]);
+    let _running = run(&rabbitmq, vec![consumer]);
     world.until_declared("orders").await;
 
     for sequence in ["2", "2", "2", "2", "2", "2", "2", "2", "2", "2", "1"] {

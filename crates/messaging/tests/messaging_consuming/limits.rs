@@ -12,7 +12,7 @@ use crate::world::{World, event};
 async fn a_message_that_is_never_answered_rests_in_the_end() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    world.consume(&[consumer.clone()]).await.stop().await;
+    world.consume(vec![consumer.clone()]).await.stop().await;
     let event = event();
     world.publish("order.created", event.to_string()).await;
 
@@ -51,7 +51,7 @@ async fn old_inbox_rows_are_pruned() {
     .await
     .unwrap();
 
-    let _running = world.consume(&[Arc::new(world.consumer("orders"))]).await;
+    let _running = world.consume(vec![Arc::new(world.consumer("orders"))]).await;
 
     world
         .until("it is gone", async || {

@@ -8,7 +8,7 @@ use crate::world::{World, event};
 async fn what_is_being_handled_at_the_stop_is_finished() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders").taking(Duration::from_millis(500)));
-    let running = world.consume(&[consumer.clone()]).await;
+    let running = world.consume(vec![consumer.clone()]).await;
     for _ in 0..50 {
         world.publish("order.created", event().to_string()).await;
     }
@@ -26,7 +26,7 @@ async fn what_is_being_handled_at_the_stop_is_finished() {
 async fn a_consumer_stops_while_its_database_is_away() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders"));
-    let running = world.consume(&[consumer.clone()]).await;
+    let running = world.consume(vec![consumer.clone()]).await;
     sqlx::query("ALTER TABLE inbox RENAME TO away").execute(world.pool()).await.unwrap();
     world.publish("order.created", event().to_string()).await;
     world.until("it is held", async || world.ready("orders").await == Some(0)).await;
@@ -41,7 +41,7 @@ async fn a_consumer_stops_while_its_database_is_away() {
 async fn a_database_that_goes_away_while_an_event_is_handled_fails_no_try() {
     let world = World::new().await;
     let consumer = Arc::new(world.consumer("orders").taking(Duration::from_millis(300)));
-    let _running = world.consume(&[consumer.clone()]).await;
+    let _running = world.consume(vec![consumer.clone()]).await;
     world.publish("order.created", event().to_string()).await;
 
     // More often than a failing event is tried.

@@ -56,10 +56,11 @@ impl World {
     }
 
     /// Runs consumers, and waits until their queues are there.
-    pub(crate) async fn consume(&self, consumers: &[Arc<Recorder>]) -> Running {
+    pub(crate) async fn consume(&self, consumers: Vec<Arc<Recorder>>) -> Running {
+        let names: Vec<_> = consumers.iter().map(|consumer| consumer.name()).collect();
         let running = run(&rabbitmq(&self.vhost.url()), consumers);
-        for consumer in consumers {
-            self.until_declared(consumer.name()).await;
+        for name in names {
+            self.until_declared(name).await;
         }
         running
     }
@@ -150,9 +151,8 @@ impl Drop for Running {
 }
 
 /// Runs consumers on this RabbitMQ.
-pub(crate) fn run(rabbitmq: &RabbitMq, consumers: &[Arc<Recorder>]) -> Running {
-    let consumers: Vec<Arc<dyn Consumer>> =
-        consumers.iter().map(|consumer| consumer.clone() as Arc<dyn Consumer>).collect();
+pub(crate) fn run(rabbitmq: &RabbitMq, consumers: Vec<Arc<Recorder>>) -> Running {
+    let consumers = consumers.into_iter().map(|consumer| consumer as Arc<dyn Consumer>).collect();
     let (rabbitmq, stop) = (rabbitmq.clone(), Stop::new());
     let stopped = stop.clone();
     let task = tokio::spawn(async move { rabbitmq.consume(consumers, stopped).await });

@@ -35,7 +35,7 @@ fn gated(world: &World) -> (Arc<Recorder>, Arc<AtomicBool>) {
 
 async fn a_redriven_event_is_handled_again(world: World) {
     let (consumer, open) = gated(&world);
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
     world.say(&events(5)).await;
     world.until_dead("orders", 5).await;
 
@@ -49,7 +49,7 @@ async fn a_redriven_event_is_handled_again(world: World) {
 
 async fn one_that_is_redriven_in_vain_rests_again(world: World) {
     let (consumer, _shut) = gated(&world);
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
     world.say(&events(1)).await;
     let before = world.until_dead("orders", 1).await;
 
@@ -62,7 +62,7 @@ async fn one_that_is_redriven_in_vain_rests_again(world: World) {
 
 async fn only_those_that_are_meant_are_redriven(world: World) {
     let (consumer, open) = gated(&world);
-    let _service = world.serve(&[consumer]);
+    let _service = world.serve(vec![consumer]);
     let said = events(3);
     world.say(&said).await;
     world.until_dead("orders", 3).await;
@@ -82,7 +82,7 @@ async fn only_those_that_are_meant_are_redriven(world: World) {
 async fn a_redriven_event_is_tried_as_often_as_a_new_one(world: World) {
     let consumer =
         Arc::new(world.consumer("orders").that(|_| Err(Failure::Retry("no such order".to_owned()))));
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
     world.say(&events(1)).await;
     world.until_dead("orders", 1).await;
     assert_eq!(consumer.calls(), 3);
@@ -96,7 +96,7 @@ async fn a_redriven_event_is_tried_as_often_as_a_new_one(world: World) {
 
 async fn what_is_deleted_never_comes_again(world: World) {
     let (consumer, open) = gated(&world);
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
     let said = events(2);
     world.say(&said).await;
     world.until_dead("orders", 2).await;
@@ -115,7 +115,7 @@ async fn what_is_deleted_never_comes_again(world: World) {
 
 async fn looking_changes_nothing(world: World) {
     let (consumer, open) = gated(&world);
-    let _service = world.serve(&[consumer]);
+    let _service = world.serve(vec![consumer]);
     world.say(&events(3)).await;
     let first = world.until_dead("orders", 3).await;
 

@@ -15,9 +15,9 @@ on_both_brokers![
 ];
 
 async fn each_event_reaches_each_consumer(world: World) {
-    let consumers: [Arc<dyn Consumer>; 2] =
-        [Arc::new(world.consumer("first")), Arc::new(world.consumer("second"))];
-    let _service = world.serve(&consumers);
+    let consumers: Vec<Arc<dyn Consumer>> =
+        vec![Arc::new(world.consumer("first")), Arc::new(world.consumer("second"))];
+    let _service = world.serve(consumers);
 
     world.say(&events(50)).await;
 
@@ -27,7 +27,7 @@ async fn each_event_reaches_each_consumer(world: World) {
 
 async fn an_event_that_is_told_twice_has_one_effect(world: World) {
     let consumer = Arc::new(world.consumer("orders"));
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
     world.say(&events(10)).await;
     world.until_effects("orders", 10).await;
 
@@ -40,7 +40,7 @@ async fn an_event_that_is_told_twice_has_one_effect(world: World) {
 }
 
 async fn the_events_of_an_aggregate_all_have_their_effect(world: World) {
-    let _service = world.serve(&[Arc::new(world.consumer("orders"))]);
+    let _service = world.serve(vec![Arc::new(world.consumer("orders"))]);
     let order = Uuid::now_v7();
 
     world.say(&(1..=30).map(|sequence| event(order, sequence)).collect::<Vec<_>>()).await;
@@ -50,7 +50,7 @@ async fn the_events_of_an_aggregate_all_have_their_effect(world: World) {
 
 async fn a_consumer_gets_only_what_it_wants(world: World) {
     let consumer = Arc::new(world.consumer("orders"));
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
 
     world.say(&[named("order.deleted", Uuid::now_v7(), 1), event(Uuid::now_v7(), 1)]).await;
 

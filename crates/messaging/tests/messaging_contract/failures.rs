@@ -29,7 +29,7 @@ async fn a_failure_that_passes_leaves_one_effect(world: World) {
             0 | 1 => Err(Failure::Retry("the other row is not there yet".to_owned())),
             _ => Ok(()),
         }));
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
 
     world.say(&events(1)).await;
 
@@ -45,7 +45,7 @@ async fn a_failure_that_stays_rests_with_its_reason_and_holds_up_no_other(world:
         true => Err(Failure::Retry("no such order".to_owned())),
         false => Ok(()),
     }));
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
 
     world.say(&[vec![bad.clone()], events(20)].concat()).await;
 
@@ -64,7 +64,7 @@ async fn a_failure_that_stays_rests_with_its_reason_and_holds_up_no_other(world:
 async fn a_rejected_event_rests_at_its_first_try(world: World) {
     let consumer =
         Arc::new(world.consumer("orders").that(|_| Err(Failure::Reject("it names no currency".to_owned()))));
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
 
     world.say(&events(1)).await;
 
@@ -80,7 +80,7 @@ async fn a_handler_that_panics_ends_nothing_else(world: World) {
         assert!(event.subject != bad, "an order without items");
         Ok(())
     });
-    let _service = world.serve(&[Arc::new(consumer)]);
+    let _service = world.serve(vec![Arc::new(consumer)]);
 
     world.say(&[vec![event(bad, 1)], events(5)].concat()).await;
 
@@ -91,8 +91,8 @@ async fn a_handler_that_panics_ends_nothing_else(world: World) {
 
 async fn a_consumer_that_fails_is_no_trouble_to_another(world: World) {
     let bad = world.consumer("bad").that(|_| Err(Failure::Retry("not today".to_owned())));
-    let consumers: [Arc<dyn Consumer>; 2] = [Arc::new(bad), Arc::new(world.consumer("good"))];
-    let _service = world.serve(&consumers);
+    let consumers: Vec<Arc<dyn Consumer>> = vec![Arc::new(bad), Arc::new(world.consumer("good"))];
+    let _service = world.serve(consumers);
 
     world.say(&events(10)).await;
 
@@ -105,7 +105,7 @@ async fn a_database_that_is_away_holds_its_events_and_none_rests(world: World) {
     let elsewhere = World::in_process().await;
     let consumer = Arc::new(elsewhere.consumer("payments"));
     elsewhere.execute("ALTER TABLE inbox RENAME TO away").await;
-    let _service = world.serve(&[consumer.clone()]);
+    let _service = world.serve(vec![consumer.clone()]);
     world.say(&events(1)).await;
     // Far longer than three tries take.
     tokio::time::sleep(Duration::from_millis(300)).await;

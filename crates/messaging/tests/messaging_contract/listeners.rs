@@ -32,11 +32,11 @@ async fn anew(listener: &mut Listener) {
 }
 
 async fn a_listener_hears_from_now_on(world: World) {
-    let broker = world.broker(&[]);
+    let broker = world.broker(vec![]);
     let names = &["order.deleted"];
     let mut early = broker.listen(names);
     anew(&mut early).await;
-    let _service = world.serve_on(broker.clone(), &[]);
+    let _service = world.serve_on(broker.clone(), vec![]);
     let (before, after) =
         (named("order.deleted", Uuid::now_v7(), 1), named("order.deleted", Uuid::now_v7(), 1));
     world.say(std::slice::from_ref(&before)).await;
@@ -51,10 +51,10 @@ async fn a_listener_hears_from_now_on(world: World) {
 }
 
 async fn a_listener_hears_only_what_it_asked_for(world: World) {
-    let broker = world.broker(&[]);
+    let broker = world.broker(vec![]);
     let mut listener = broker.listen(&["order.deleted", "payment.failed"]);
     anew(&mut listener).await;
-    let _service = world.serve_on(broker, &[]);
+    let _service = world.serve_on(broker, vec![]);
     let wanted = [named("order.deleted", Uuid::now_v7(), 1), named("payment.failed", Uuid::now_v7(), 1)];
 
     world.say(&[named("user.updated", Uuid::now_v7(), 1), wanted[0].clone()]).await;
@@ -65,12 +65,12 @@ async fn a_listener_hears_only_what_it_asked_for(world: World) {
 
 async fn two_listeners_hear_the_same(world: World) {
     let consumer = Arc::new(world.consumer("orders"));
-    let broker = world.broker(&[consumer.clone()]);
+    let broker = world.broker(vec![consumer.clone()]);
     world.has_run(&broker, consumer.clone()).await;
     let (mut first, mut second) = (broker.listen(&["order.created"]), broker.listen(&["order.created"]));
     anew(&mut first).await;
     anew(&mut second).await;
-    let _service = world.serve_on(broker, &[consumer]);
+    let _service = world.serve_on(broker, vec![consumer]);
     let order = Uuid::now_v7();
     let said: Vec<_> = (1..=20).map(|sequence| event(order, sequence)).collect();
 
@@ -83,11 +83,11 @@ async fn two_listeners_hear_the_same(world: World) {
 }
 
 async fn a_listener_that_waits_loses_nothing_to_a_lost_wait(world: World) {
-    let broker = world.broker(&[]);
+    let broker = world.broker(vec![]);
     let mut listener = broker.listen(&["order.deleted"]);
     anew(&mut listener).await;
     assert!(timeout(Duration::from_millis(50), listener.next()).await.is_err());
-    let _service = world.serve_on(broker, &[]);
+    let _service = world.serve_on(broker, vec![]);
     let said = named("order.deleted", Uuid::now_v7(), 1);
 
     world.say(std::slice::from_ref(&said)).await;

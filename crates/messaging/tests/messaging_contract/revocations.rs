@@ -17,10 +17,10 @@ async fn a_revoked_session_ends_at_once(world: World) {
     let tokens = Tokens::new();
     let sessions = tokens.sessions(&Clock::system());
     let (ends, stays) = (tokens.customer(), tokens.customer());
-    let broker = world.broker(&[]);
+    let broker = world.broker(vec![]);
     let stop = Stop::new();
     let following = tokio::spawn(revocations::follow(broker.clone(), sessions.clone(), stop.clone()));
-    let _service = world.serve_on(broker, &[]);
+    let _service = world.serve_on(broker, vec![]);
     sessions.viewer(ends.token.expose_secret()).await.unwrap();
 
     world
@@ -40,9 +40,9 @@ async fn a_revocation_that_can_not_be_read_ends_nothing_else(world: World) {
     let tokens = Tokens::new();
     let sessions = tokens.sessions(&Clock::system());
     let caller = tokens.customer();
-    let broker = world.broker(&[]);
+    let broker = world.broker(vec![]);
     let _following = tokio::spawn(revocations::follow(broker.clone(), sessions.clone(), Stop::new()));
-    let _service = world.serve_on(broker, &[]);
+    let _service = world.serve_on(broker, vec![]);
     let mut nonsense = named("session.revoked", Uuid::now_v7(), 1);
     nonsense.data = json!({ "sessionId": "all of them" });
 

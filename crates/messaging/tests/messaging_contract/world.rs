@@ -56,28 +56,28 @@ impl World {
     }
 
     /// The broker, as a process with these consumers uses it.
-    pub(crate) fn broker(&self, consumers: &[Arc<dyn Consumer>]) -> Broker {
+    pub(crate) fn broker(&self, consumers: Vec<Arc<dyn Consumer>>) -> Broker {
         let Some(config) = self.rabbitmq_config() else {
             let [first, longest] = DELAYS;
-            return Bus::new(consumers.to_vec()).retrying(Retries { tries: 3, first, longest }).into();
+            return Bus::new(consumers).retrying(Retries { tries: 3, first, longest }).into();
         };
         RabbitMq::new(&config, "order").unwrap().retrying(&DELAYS).into()
     }
 
     /// Runs the service until it is stopped or dropped.
-    pub(crate) fn serve(&self, consumers: &[Arc<dyn Consumer>]) -> Running {
-        self.serve_on(self.broker(consumers), consumers)
+    pub(crate) fn serve(&self, consumers: Vec<Arc<dyn Consumer>>) -> Running {
+        self.serve_on(self.broker(consumers.clone()), consumers)
     }
 
-    pub(crate) fn serve_on(&self, broker: Broker, consumers: &[Arc<dyn Consumer>]) -> Running {
+    pub(crate) fn serve_on(&self, broker: Broker, consumers: Vec<Arc<dyn Consumer>>) -> Running {
         let stop = Stop::new();
-        let task = tokio::spawn(broker.serve(self.outbox.clone(), consumers.to_vec(), stop.clone()));
+        let task = tokio::spawn(broker.serve(self.outbox.clone(), consumers, stop.clone()));
         Running { stop, task }
     }
 
     /// Runs the consumer until it has had its first event, and so a queue in which later ones wait.
     pub(crate) async fn has_run(&self, broker: &Broker, consumer: Arc<Recorder>) {
-        let service = self.serve_on(broker.clone(), &[consumer.clone()]);
+        let service = self.serve_on(broker.clone(), vec![consumer.clone()]);
         self.say(&events(1)).await;
         self.until("its first event is handled", async || consumer.calls() == 1).await;
         service.stop().await;
