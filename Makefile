@@ -9,6 +9,7 @@ PORTICO := cargo run --quiet -p portico --
 # Backends for one command, thrown away after it.
 WITH := $(PORTICO) with --
 WITH_NODE := $(PORTICO) with --node --
+WITH_SUBSCRIBERS := $(PORTICO) with --node --python --
 WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 # The variables of the backends of `make up` (or of `portico up --backends`), for the service $(1) that runs by itself.
 SETTINGS = settings="$$($(PORTICO) env $(1))" && eval "$$settings"
@@ -77,11 +78,11 @@ tidy: ## Tell unused and outdated dependencies
 
 clean: ## Remove what was built
 	@cargo clean
-	@rm -rf tests/node_modules
+	@rm -rf tests/node_modules examples/subscribers/node/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-subscriptions test-browser test-federation test-events test-faults test-faults-short test-coverage
-test: test-rust test-federation test-events test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-subscriptions test-browser test-federation test-events test-subscribers test-faults test-faults-short test-coverage
+test: test-rust test-federation test-events test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -112,6 +113,10 @@ test-faults: ## Kill, stop and cut everything while clients order and pay, and s
 
 test-faults-short: ## The same in its shortest form, each fault about once
 	@$(MAKE) --no-print-directory test-faults FAULT_SECONDS=20
+
+test-subscribers: ## Run the example subscribers in Rust, Python and Node.js against the whole system with RabbitMQ
+	@cargo build -p portico -p subscriber
+	@$(WITH_SUBSCRIBERS) bash -c '$(NPM_INSTALL) && scripts/test-subscribers'
 
 test-browser: ## Drive the IDE in a headless Chromium, against the whole system
 	@cargo build -p portico

@@ -1,4 +1,4 @@
-//! Programs that some tests need and not every machine has: Node.js, Chromium, and small ones such as curl.
+//! Programs that some tests need and not every machine has: Node.js, Python, Chromium, and small ones such as curl.
 //!
 //! Each is taken from the machine where it is installed, and else from the distribution's packages, unpacked in
 //! the cache with a small script that tells the program where its own files are.
@@ -6,6 +6,7 @@
 mod chromium;
 mod node;
 mod program;
+mod python;
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +24,8 @@ use crate::progress::Progress;
 pub struct Wanted {
     /// Node.js 18 or later, with npm.
     pub node: bool,
+    /// Python 3 with pika.
+    pub python: bool,
     /// Chromium.
     pub browser: bool,
     /// Programs that need only their libraries, by the name of their package.
@@ -45,6 +48,9 @@ impl Tools {
         let mut folders = Vec::new();
         if wanted.node {
             folders.extend(node::folder_to_add(environment, progress).await?);
+        }
+        if wanted.python {
+            folders.extend(python::folder_to_add(environment, progress).await?);
         }
         for name in &wanted.programs {
             folders.extend(program::folder_to_add(name, environment, progress).await?);

@@ -26,6 +26,9 @@ pub struct With {
     /// Put Node.js and npm into the command's PATH, fetching them where they are not installed
     #[arg(long)]
     node: bool,
+    /// Put a python3 that knows pika into the command's PATH, fetching what is not installed
+    #[arg(long)]
+    python: bool,
     /// Export CHROMIUM, the file of a Chromium, fetching it where none is installed
     #[arg(long)]
     browser: bool,
@@ -73,7 +76,12 @@ impl With {
         environment: &Environment,
         progress: &Progress,
     ) -> Result<ExitCode> {
-        let wanted = Wanted { node: self.node, browser: self.browser, programs: self.tools.clone() };
+        let wanted = Wanted {
+            node: self.node,
+            python: self.python,
+            browser: self.browser,
+            programs: self.tools.clone(),
+        };
         let start = async {
             let tools = Tools::find(wanted, environment, progress).await?;
             let backends =
