@@ -21,7 +21,12 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
+use secrecy::ExposeSecret;
+
 pub use accounts::{Account, accounts};
+
+use super::connection::{self, Address};
+use crate::BrokerConfig;
 
 /// The exchange of all events. Their names are the routing keys.
 pub const EXCHANGE: &str = "portico.events";
@@ -36,8 +41,8 @@ pub struct Queue {
 }
 
 /// The queues of the whole system. Events of these names are published as mandatory: one that no queue takes stays in
-/// its outbox until the consumer has declared its queue. That holds for one consumer of a name; a name that is to
-/// have two needs both declared before the first event is told.
+/// its outbox until its consumer has declared its queue. RabbitMQ does not say which queue took it, and a listener's or a
+/// subscriber's is one too; so whoever sets a broker up calls [`declare_all`], before anybody listens.
 pub const QUEUES: &[Queue] = &[
     Queue { consumer: "order.payment_outcomes", events: &["payment.success", "payment.cancelled"] },
     Queue { consumer: "payment.order_created", events: &["order.created"] },
@@ -76,6 +81,22 @@ pub(crate) fn retry_key(delay: Duration) -> String {
 /// The queue of a consumer's dead letters.
 pub(crate) fn dead_queue(consumer: &str) -> String {
     format!("{consumer}.{DEAD}")
+}
+
+/// Declares what all consumers of [`QUEUES`] need, with an account that may do all of it. Changes nothing where it is
+/// there already.
+///
+/// # Errors
+/// When RabbitMQ can't be reached, or something that differs is there under one of the names.
+pub async fn declare_all(config: &BrokerConfig) -> anyhow::Result<()> {
+    let address = Address::new(config.amqp_url.expose_secret(), "topology".to_owned())?;
+    let session = connection::open(&address).await?;
+    let channel = session.connection.create_channel().await?;
+    for queue in QUEUES {
+        declare(&channel, queue.consumer, queue.events, RETRY_DELAYS).await?;
+    }
+    connection::close(&session.connection).await;
+    Ok(())
 }
 
 /// Declares what a consumer of `events` needs. Changes nothing where it is there already.

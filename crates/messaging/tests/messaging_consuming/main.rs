@@ -12,4 +12,5 @@ mod proxy;
 #[path = "../messaging_contract/recorder.rs"]
 mod recorder;
 mod stops;
+mod topology;
 mod world;
