@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use messaging::{Broker, Consumer, Outbox, RabbitMq, revocations};
+use messaging::{Consumer, Outbox, Part};
 use proto::order::v1::order_service_server::OrderServiceServer;
 use runtime::{
     Clock, Sessions, Stop,
@@ -115,20 +115,14 @@ impl App {
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
         tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "order listens");
-        let users = connect(&self.config.user_grpc_url)?;
+        let part = Part {
+            outbox: self.outbox(),
+            consumers: self.consumers(),
+            sessions: self.sessions.clone(),
+            users: connect(&self.config.user_grpc_url)?,
+        };
         let mut tasks = JoinSet::new();
-        let following = self.sessions.clone().follow(users, stop.clone());
-        tasks.spawn(async move {
-            following.await;
-            Ok(())
-        });
-        let broker = Broker::from(RabbitMq::new(&self.config.broker, "order")?);
-        let revocations = revocations::follow(broker.clone(), self.sessions.clone(), stop.clone());
-        let events = broker.serve(self.outbox(), self.consumers(), stop.clone());
-        tasks.spawn(async move {
-            tokio::join!(revocations, events);
-            Ok(())
-        });
+        tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));
         tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
         let stopped = stop.clone();
         tasks.spawn(async move { self.background(stopped).await });

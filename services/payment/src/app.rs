@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use messaging::{Broker, Consumer, Outbox, RabbitMq, revocations};
+use messaging::{Consumer, Outbox, Part};
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use runtime::{
     Clock, Sessions, Stop,
@@ -125,20 +125,14 @@ impl App {
         let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
         let (grpc, admin) = (server.grpc_address()?, server.admin_address()?);
         tracing::info!(%grpc, %admin, "the payment service listens");
-        let users = grpc::connect(&self.config.user_grpc_url)?;
+        let part = Part {
+            outbox: self.outbox(),
+            consumers: self.consumers(),
+            sessions: self.sessions.clone(),
+            users: grpc::connect(&self.config.user_grpc_url)?,
+        };
         let mut tasks = JoinSet::new();
-        let following = self.sessions.clone().follow(users, stop.clone());
-        tasks.spawn(async move {
-            following.await;
-            Ok(())
-        });
-        let broker = Broker::from(RabbitMq::new(&self.config.broker, "payment")?);
-        let revocations = revocations::follow(broker.clone(), self.sessions.clone(), stop.clone());
-        let events = broker.serve(self.outbox(), self.consumers(), stop.clone());
-        tasks.spawn(async move {
-            tokio::join!(revocations, events);
-            Ok(())
-        });
+        tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));
         tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
         let background_stop = stop.clone();
         tasks.spawn(async move { self.background(background_stop).await });

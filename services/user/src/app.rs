@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use identity::Role;
-use messaging::{Broker, Consumer, Outbox, RabbitMq, revocations};
+use messaging::{Consumer, Outbox, Part};
 use proto::user::v1::user_service_server::UserServiceServer;
 use runtime::{
     Clock, Refusal, Sessions, Stop,
     admin::Check,
     grpc::{Guard, Guarded, Server, Transport, in_process},
-    lifecycle::every,
+    lifecycle::{every, join_all},
 };
 use secrecy::SecretString;
 use sqlx::{PgPool, migrate::Migrator};
+use tokio::task::JoinSet;
 
 use crate::{
     Config, Error,
@@ -109,19 +110,18 @@ impl App {
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
         tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "listening");
-        let follow = self.changes.sessions.clone().follow(self.transport(), stop.clone());
-        let serve = async {
-            let ended =
-                server.serve(self.service(), self.config.environment, self.checks(), stop.clone()).await;
-            stop.cancel();
-            ended
+        let part = Part {
+            outbox: self.outbox(),
+            consumers: self.consumers(),
+            sessions: self.changes.sessions.clone(),
+            users: self.transport(),
         };
-        let broker = Broker::from(RabbitMq::new(&self.config.broker, "user")?);
-        let revocations = revocations::follow(broker.clone(), self.changes.sessions.clone(), stop.clone());
-        let events = broker.serve(self.outbox(), self.consumers(), stop.clone());
-        let ((), (), (), served, worked) =
-            tokio::join!(follow, revocations, events, serve, self.background(stop.clone()));
-        served.and(worked)
+        let mut tasks = JoinSet::new();
+        tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));
+        tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
+        let stopped = stop.clone();
+        tasks.spawn(async move { self.background(stopped).await });
+        join_all(tasks, &stop).await
     }
 
     /// Makes an admin's account; it changes no account that exists.
