@@ -22,7 +22,9 @@ async fn the_service_is_ready_when_its_database_is_migrated_and_not_before() {
     let world = World::new().await;
     let (ready, lines) = runtime::admin::readiness(&world.app.checks()).await;
     assert!(ready, "{lines}");
-    order::MIGRATOR.undo(world.database.pool(), 20261120000002).await.unwrap();
+    let mut versions: Vec<_> = order::MIGRATOR.iter().map(|migration| migration.version).collect();
+    versions.dedup();
+    order::MIGRATOR.undo(world.database.pool(), versions[versions.len() - 2]).await.unwrap();
     let (ready, lines) = runtime::admin::readiness(&world.app.checks()).await;
     assert!(!ready && lines.contains("database: 1 migrations missing"), "{lines}");
 }
