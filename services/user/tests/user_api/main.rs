@@ -15,6 +15,7 @@ mod list_revoked_sessions;
 mod list_users;
 mod refresh_session;
 mod register;
+mod revocations;
 mod revoke_session;
 mod schema;
 mod set_user_active;

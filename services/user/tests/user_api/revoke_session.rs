@@ -51,18 +51,3 @@ async fn a_session_stays_revoked_when_the_service_starts_again() {
     assert!(!world.is_signed_in(&ada).await);
     assert!(world.is_signed_in(&bob).await);
 }
-
-#[tokio::test]
-async fn another_process_of_the_service_learns_of_it_within_its_next_poll() {
-    let world = World::new().await;
-    let ada = world.register("ada@example.com").await;
-    let other = Service::start(&world.database, &world.clock, &[]).await;
-    world.client().revoke_session(ada.request(RevokeSessionRequest {})).await.unwrap();
-    let session = ada.claim("sid").as_str().unwrap().parse().unwrap();
-    let learnt = async {
-        while !other.sessions.is_revoked(session) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(5), learnt).await.unwrap();
-}
