@@ -6,9 +6,11 @@
 
 use std::{
     future::Future,
+    net::{Shutdown, TcpStream},
+    os::fd::{AsFd, BorrowedFd},
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,7 +18,7 @@ use std::{
 
 use futures::{Stream, StreamExt};
 use lapin::{
-    Connection, ConnectionProperties, Event,
+    AsyncTcpStream, Connection, ConnectionProperties, Event,
     tcp::{AMQPUriTcpExt, OwnedTLSConfig},
     uri::AMQPUri,
 };
@@ -36,11 +38,13 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Where RabbitMQ is, and what one of the connections to it is for.
+///
+/// Cheap to clone, as it is with each event that is told.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
-    uri: AMQPUri,
+    uri: Arc<AMQPUri>,
     /// By this name RabbitMQ, the log and the gauges know the connection: `order publishing`.
-    name: String,
+    name: Arc<str>,
 }
 
 impl Address {
@@ -49,7 +53,7 @@ impl Address {
         // The text of the error may hold parts of the URL, and so of a password.
         let mut uri: AMQPUri = url.parse().map_err(|_| anyhow::anyhow!("AMQP_URL is no URL of RabbitMQ"))?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        Ok(Self { uri, name })
+        Ok(Self { uri: Arc::new(uri), name: name.into() })
     }
 }
 
@@ -89,7 +93,7 @@ pub(super) async fn keep<F>(address: &Address, stop: &Stop, work: impl Fn(Sessio
 where
     F: Future<Output = lapin::Result<()>>,
 {
-    let gauge = metrics::gauge!("broker_connected", "connection" => address.name.clone());
+    let gauge = metrics::gauge!("broker_connected", "connection" => address.name.to_string());
     let (mut delay, mut said) = (FIRST, None);
     gauge.set(0.0);
     loop {
@@ -134,20 +138,46 @@ fn tell(connection: &str, lost: &Lost, said: &mut Option<String>) {
 }
 
 pub(super) async fn open(address: &Address) -> Result<Session, Lost> {
-    let properties = ConnectionProperties::default().with_connection_name(address.name.as_str().into());
+    let properties = ConnectionProperties::default().with_connection_name((&*address.name).into());
+    let socket = Socket::default();
+    let opened = socket.clone();
     let connect = Connection::connector(
-        address.uri.clone(),
+        (*address.uri).clone(),
         lapin::runtime::default_runtime()?,
         // This runs on a thread of lapin's, which would wait for the network longer than we do.
-        async |uri, runtime| {
+        async move |uri, runtime| {
             let tls = OwnedTLSConfig::default();
             let stream = timeout(OPEN, uri.connect_with_config_async(tls.as_ref(), &runtime)).await;
-            Ok(stream.map_err(std::io::Error::from)??)
+            let stream = stream.map_err(std::io::Error::from)??;
+            if let AsyncTcpStream::Plain(plain) = &stream {
+                opened.put(plain.get_ref().as_fd());
+            }
+            Ok(stream)
         },
         properties,
     );
-    let connection = Arc::new(timeout(OPEN, connect).await??);
-    Ok(Session { connection, ready: Arc::default(), name: address.name.as_str().into() })
+    let connected = timeout(OPEN, connect).await;
+    if let (Err(_elapsed), Some(socket)) = (&connected, socket.take()) {
+        // One that is shut already is what we want.
+        let _ = socket.shutdown(Shutdown::Both);
+    }
+    Ok(Session { connection: Arc::new(connected??), ready: Arc::default(), name: address.name.clone() })
+}
+
+/// The socket of a connection that is being opened. One whose broker says nothing is shut by us: lapin's thread would
+/// wait for it as long as it is there, and each further try would begin one more.
+#[derive(Clone, Default)]
+struct Socket(Arc<Mutex<Option<TcpStream>>>);
+
+impl Socket {
+    fn put(&self, socket: BorrowedFd<'_>) {
+        let socket = socket.try_clone_to_owned().ok().map(TcpStream::from);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = socket;
+    }
+
+    fn take(&self) -> Option<TcpStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Runs the work until it ends or the connection does.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use messaging::RelayError;
 use rand::RngExt;
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
 use uuid::Uuid;
 
 use crate::{
@@ -98,4 +98,19 @@ async fn a_relay_stops_while_the_broker_is_away() {
     relay.stop.cancel();
     (&mut relay.task).await.unwrap();
     assert_eq!(world.waiting().await, 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_says_nothing_is_let_go_before_the_next_try() {
+    let world = World::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    world.say(&[event(Uuid::now_v7(), 1)]).await;
+
+    let _relay = world.run_to(&world.vhost.url_at(silent.local_addr().unwrap()));
+    let (mut taken, _) = silent.accept().await.unwrap();
+
+    let mut said = Vec::new();
+    let ended = timeout(Duration::from_secs(20), taken.read_to_end(&mut said)).await;
+    assert!(ended.is_ok(), "the connection is still there");
+    assert_eq!(said, b"AMQP\0\0\x09\x01");
 }
