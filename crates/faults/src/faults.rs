@@ -39,7 +39,7 @@ pub(crate) enum Kind {
     ConnectionCut,
     /// RabbitMQ is stopped in good order.
     BrokerStopped,
-    /// RabbitMQ is killed.
+    /// RabbitMQ is killed, and while it is down, all replicas of a service.
     BrokerKilled,
     /// Postgres is stopped, fast: transactions under way are rolled back.
     DatabaseStopped,
@@ -162,13 +162,15 @@ impl<'a> Faults<'a> {
             Kind::ConnectionCut => Ok(self.cut().await),
             Kind::BrokerStopped => {
                 self.backends.rabbitmq.halt(self.state).await?;
-                let how = self.while_down().await?;
+                let with_it = self.sometimes_one();
+                let how = self.while_down(with_it).await?;
                 self.backends.rabbitmq.resume(self.state).await?;
                 Ok(Some(how))
             }
             Kind::BrokerKilled => {
                 self.backends.rabbitmq.kill(self.state).await?;
-                let how = self.while_down().await?;
+                let with_it = self.all_of_one();
+                let how = self.while_down(with_it).await?;
                 self.backends.rabbitmq.resume(self.state).await?;
                 Ok(Some(how))
             }
@@ -188,27 +190,38 @@ impl<'a> Faults<'a> {
     }
 
     async fn until_the_database_is_up(&mut self) -> Result<Option<String>> {
-        let how = self.while_down().await?;
+        let with_it = self.sometimes_one();
+        let how = self.while_down(with_it).await?;
         self.backends.start_postgres_again(self.state).await?;
         Ok(Some(how))
     }
 
-    /// Lets time pass while something is down; now and then a service is killed in it, and started.
-    async fn while_down(&mut self) -> Result<String> {
+    /// Lets time pass while something is down, and kills and starts what `with_it` names in the middle of that.
+    async fn while_down(&mut self, with_it: Vec<String>) -> Result<String> {
         let down = self.pause(DOWN).await;
-        let mut how = format!("down for {:.1} s", down.as_secs_f64());
-        if self.rng.random_ratio(1, 3) {
-            let names = self.services();
-            let name = names.choose(&mut self.rng).context("there are no services")?;
-            self.fleet.get(name)?.kill(self.state).await?;
-            self.fleet.get(name)?.start(self.state).await?;
-            let longer = self.pause(DOWN).await;
-            how = format!(
-                "down for {:.1} s, {name} killed and started meanwhile",
-                (down + longer).as_secs_f64()
-            );
+        if with_it.is_empty() {
+            return Ok(format!("down for {:.1} s", down.as_secs_f64()));
         }
-        Ok(how)
+        for name in &with_it {
+            self.fleet.get(name)?.kill(self.state).await?;
+        }
+        for name in &with_it {
+            self.fleet.get(name)?.start(self.state).await?;
+        }
+        let down = (down + self.pause(DOWN).await).as_secs_f64();
+        Ok(format!("down for {down:.1} s, {} killed and started meanwhile", with_it.join(" and ")))
+    }
+
+    /// Every third time some process of a service, else none.
+    fn sometimes_one(&mut self) -> Vec<String> {
+        let one = self.services().choose(&mut self.rng).cloned();
+        if self.rng.random_ratio(1, 3) { one.into_iter().collect() } else { Vec::new() }
+    }
+
+    /// All replicas of a service that says much: with them goes whatever of its events is in memory alone.
+    fn all_of_one(&mut self) -> Vec<String> {
+        let service = if self.rng.random() { "order-" } else { "payment-" };
+        self.services().into_iter().filter(|name| name.starts_with(service)).collect()
     }
 
     async fn kill_a_service(&mut self) -> Result<String> {
@@ -254,7 +267,7 @@ impl fmt::Display for Kind {
             Self::GatewayKilled => "gateway killed",
             Self::ConnectionCut => "connection cut half-way through a frame",
             Self::BrokerStopped => "RabbitMQ stopped",
-            Self::BrokerKilled => "RabbitMQ killed",
+            Self::BrokerKilled => "RabbitMQ killed, and a service with it",
             Self::DatabaseStopped => "Postgres stopped, fast",
             Self::DatabaseStoppedAtOnce => "Postgres stopped, immediately",
             Self::DatabaseKilled => "Postgres killed",

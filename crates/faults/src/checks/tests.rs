@@ -169,6 +169,6 @@ fn money_that_moved_twice_is_told() {
 fn a_dead_letter_a_fault_that_never_struck_and_an_event_not_told_again_are_told() {
     assert!(after(|world| world.dead[0].1 = 2).contains("2 in order.payment_outcomes.dead"));
     let told = after(|world| world.done.times.retain(|kind, _| *kind != Kind::BrokerKilled));
-    assert!(told.contains("RabbitMQ killed: never"), "{told}");
+    assert!(told.contains("RabbitMQ killed, and a service with it: never"), "{told}");
     assert!(after(|world| world.done.unmarked.push(PAID)).contains(&format!("event {PAID} came 1 times")));
 }
