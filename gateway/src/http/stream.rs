@@ -12,6 +12,7 @@ use axum::{
 };
 use futures::{Stream, stream};
 use runtime::Stop;
+use serde_json::value::RawValue;
 
 use super::{
     Edge, REQUEST_ID,
@@ -62,14 +63,14 @@ pub(super) struct Following {
 enum Stage {
     Following(Box<Following>),
     /// One answer, and then the end.
-    Last(Result<Answer, Refused>),
+    Last(Box<RawValue>),
     Complete,
     Over,
 }
 
 /// One answer as a stream.
 pub(super) fn once(edge: &Edge, outcome: Result<Answer, Refused>, request_id: &str) -> Response {
-    respond(edge, Stage::Last(outcome), request_id)
+    respond(edge, Stage::Last(respond::payload(outcome, request_id)), request_id)
 }
 
 /// A subscription as a stream.
@@ -92,16 +93,17 @@ fn respond(edge: &Edge, stage: Stage, request_id: &str) -> Response {
 
 fn events(stage: Stage, request_id: String) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold((stage, request_id), |(stage, request_id)| async {
-        let (outcome, stage) = match stage {
-            Stage::Following(mut following) => match following.next().await? {
-                Ok(answer) => (Ok(answer), Stage::Following(following)),
-                Err(refused) => (Err(refused), Stage::Complete),
-            },
-            Stage::Last(outcome) => (outcome, Stage::Complete),
+        let (payload, stage) = match stage {
+            Stage::Following(mut following) => {
+                let outcome = following.next().await?;
+                let stage = if outcome.is_ok() { Stage::Following(following) } else { Stage::Complete };
+                (respond::payload(outcome, &request_id), stage)
+            }
+            Stage::Last(payload) => (payload, Stage::Complete),
             Stage::Complete => return Some((Ok(complete()), (Stage::Over, request_id))),
             Stage::Over => return None,
         };
-        let next = Event::default().event("next").data(respond::payload(outcome, &request_id).get());
+        let next = Event::default().event("next").data(payload.get());
         Some((Ok(next), (stage, request_id)))
     })
 }
