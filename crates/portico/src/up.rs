@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use messaging::{BrokerConfig, topology};
 use runtime::Stop;
 use runtime::lifecycle::DRAIN_DEADLINE;
 use runtime::telemetry::{self, LogConfig};
@@ -110,6 +111,11 @@ impl Up {
         let step = progress.step("Migrating the databases");
         migrate::up_all(backends.urls()).await?;
         step.done("ready");
+        if let Some(logins) = backends.logins() {
+            // Before anyone listens: see `messaging::topology::QUEUES`.
+            let amqp_url = logins.all.into();
+            topology::declare_all(&BrokerConfig { amqp_url }).await.context("the queues can't be declared")?;
+        }
         let settings = Settings::gather(backends, state, environment).await?;
         if self.backends {
             state.announce(None, settings.variables())?;
