@@ -109,7 +109,9 @@ const NO_REASONS: &[&str] = &[
 
 /// Words of two parts or more; those of one, such as FORBIDDEN, are names of codes too.
 fn is_a_reason(word: &str) -> bool {
-    word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    word.contains('_')
+        && word.bytes().any(|byte| byte.is_ascii_uppercase())
+        && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// Adds the literals of that shape in the sources below `folder`. Variables stand in `config.rs`, or behind `env =`.
