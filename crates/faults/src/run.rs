@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
 use portico::{environment::Environment, progress::Progress, state::State};
 use runtime::Stop;
@@ -88,11 +88,11 @@ impl Run {
         progress.note(&format!("The seed is {seed}"));
         let state = State::throw_away(&cache.join("runs"), &progress).await?;
         // Dropped half-way, it asks what it started to end; what then still runs, ends with the folder.
-        let outcome = tokio::select! {
-            outcome = Box::pin(self.on(seed, &state, &progress)) => outcome,
-            () = stopped => Err(anyhow::anyhow!("stopped by a signal")),
+        let (outcome, ended) = tokio::select! {
+            outcome = Box::pin(self.on(seed, &state, &progress)) => (outcome, true),
+            () = stopped => (Err(anyhow!("stopped by a signal")), false),
         };
-        let kept = if outcome.is_err() || self.keep_logs {
+        let kept = if self.keep_logs || (ended && outcome.is_err()) {
             keep_logs(&state, &cache.join(format!("faults-{seed}")))?
         } else {
             None
