@@ -1,30 +1,38 @@
 //! Both sides of a race at the same moment: they wait at the same row, behind a lock of the test, in a known order.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
-use futures::future::join;
+use futures::{
+    FutureExt,
+    future::{LocalBoxFuture, join},
+};
 use testkit::Database;
 
-use crate::world::{World, eventually, uuid};
+use crate::world::{Chance, WINDOW, World, eventually, uuid};
 
-/// Lets `first` and then `second` come to the row that `lock` locks, and opens it only then.
-async fn meet(
-    database: &Database,
-    lock: &'static str,
-    order: &str,
-    first: impl Future<Output = ()>,
-    second: impl Future<Output = ()>,
-) {
+/// Two who meet, in the order in which they come.
+type Both<'a> = [LocalBoxFuture<'a, ()>; 2];
+
+fn both<'a>(
+    first_is_first: bool,
+    first: impl Future<Output = ()> + 'a,
+    second: impl Future<Output = ()> + 'a,
+) -> Both<'a> {
+    let (first, second) = (first.boxed_local(), second.boxed_local());
+    if first_is_first { [first, second] } else { [second, first] }
+}
+
+/// Lets the first and then the second come to the row that `lock` locks, and opens it only then.
+async fn meet(database: &Database, lock: &'static str, order: &str, [first, second]: Both<'_>) {
     let mut door = database.pool().begin().await.unwrap();
     sqlx::query(lock).bind(uuid(order)).execute(&mut *door).await.unwrap();
     let second = async {
         waiting(database, 1).await;
-        let mut second = pin!(second);
         let open = async {
             waiting(database, 2).await;
             door.rollback().await.unwrap();
         };
-        join(&mut second, open).await;
+        join(second, open).await;
     };
     join(first, second).await;
 }
@@ -54,11 +62,7 @@ async fn a_cancel_and_a_success_that_meet_at_the_order() {
         let order = world.paid().await;
         let cancel = async { world.cancel(&order).await.unwrap() };
         let success = world.deliver_named(&order, "payment.success");
-        if cancel_first {
-            meet(&world.order_database, ORDER, &order, cancel, success).await;
-        } else {
-            meet(&world.order_database, ORDER, &order, success, cancel).await;
-        }
+        meet(&world.order_database, ORDER, &order, both(cancel_first, cancel, success)).await;
         world.settle().await;
         world.assert_ends(&order, "CANCELLED", "REFUNDED").await;
         let changes = world.said_of(&order, "order.status_changed").await.len();
@@ -76,11 +80,7 @@ async fn a_cancel_and_the_end_of_a_charge_that_meet_at_the_payment() {
             world.cancel(&order).await.unwrap();
             let cancel = world.deliver_named(&order, "order.status_changed");
             let success = world.finish(&attempt, token);
-            if cancel_first {
-                meet(&world.payment_database, PAYMENT, &order, cancel, success).await;
-            } else {
-                meet(&world.payment_database, PAYMENT, &order, success, cancel).await;
-            }
+            meet(&world.payment_database, PAYMENT, &order, both(cancel_first, cancel, success)).await;
             world.settle().await;
             world.assert_ends(&order, "CANCELLED", end).await;
         }
@@ -98,11 +98,7 @@ async fn a_cancel_and_the_begin_of_a_charge_that_meet_at_the_payment() {
             let paid = world.pay(&order, "tok_visa").await.unwrap();
             assert_eq!(paid.is_err(), cancel_first);
         };
-        if cancel_first {
-            meet(&world.payment_database, PAYMENT, &order, cancel, pay).await;
-        } else {
-            meet(&world.payment_database, PAYMENT, &order, pay, cancel).await;
-        }
+        meet(&world.payment_database, PAYMENT, &order, both(cancel_first, cancel, pay)).await;
         world.settle().await;
         world.assert_ends(&order, "CANCELLED", if cancel_first { "CANCELLED" } else { "REFUNDED" }).await;
     }
@@ -129,7 +125,7 @@ async fn an_expiry_leaves_a_payment_that_is_being_charged_to_the_charge() {
     let world = World::new().await;
     let order = world.placed().await;
     let attempt = world.start_charge(&order).await;
-    world.clock.advance(crate::world::WINDOW);
+    world.clock.advance(WINDOW);
     let mut door = world.payment_database.pool().begin().await.unwrap();
     sqlx::query(PAYMENT).bind(uuid(&order)).execute(&mut *door).await.unwrap();
     let charged = world.finish(&attempt, "tok_visa");
@@ -150,18 +146,14 @@ async fn an_expiry_and_a_cancel_that_meet_at_the_order() {
     let world = World::new().await;
     for cancel_first in [true, false] {
         let order = world.placed().await;
-        world.clock.advance(crate::world::WINDOW);
+        world.clock.advance(WINDOW);
         assert_eq!(world.expire().await, 1);
         let cancel = async {
             let cancelled = world.cancel(&order).await;
             assert_eq!(cancelled.is_ok(), cancel_first);
         };
         let expiry = world.deliver_named(&order, "payment.cancelled");
-        if cancel_first {
-            meet(&world.order_database, ORDER, &order, cancel, expiry).await;
-        } else {
-            meet(&world.order_database, ORDER, &order, expiry, cancel).await;
-        }
+        meet(&world.order_database, ORDER, &order, both(cancel_first, cancel, expiry)).await;
         world.settle().await;
         world.assert_ends(&order, "CANCELLED", "CANCELLED").await;
     }
@@ -170,7 +162,7 @@ async fn an_expiry_and_a_cancel_that_meet_at_the_order() {
 /// Everything runs at once and by itself: clients, brokers, relays, the recoverer, the expiry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_clients_and_jobs_meet_orders_and_payments_agree_in_the_end() {
-    let mut chance = crate::world::Chance::new();
+    let mut chance = Chance::new();
     let world = World::new().await;
     let _running = world.run(world.bus());
     let mut orders = vec![];
@@ -178,11 +170,11 @@ async fn however_clients_and_jobs_meet_orders_and_payments_agree_in_the_end() {
         let rounds: Vec<_> = (0..8).map(|_| Round::new(&mut chance)).collect();
         orders.extend(futures::future::join_all(rounds.iter().map(|round| round.play(&world))).await);
         // Some of those that nobody paid run out of time while the next are placed.
-        world.clock.advance(crate::world::WINDOW / 3);
+        world.clock.advance(WINDOW / 3);
         world.expire().await;
     }
     world.quiet().await;
-    world.clock.advance(crate::world::WINDOW);
+    world.clock.advance(WINDOW);
     world.expire().await;
     world.quiet().await;
     for order in orders {
@@ -198,7 +190,7 @@ struct Round {
 }
 
 impl Round {
-    fn new(chance: &mut crate::world::Chance) -> Self {
+    fn new(chance: &mut Chance) -> Self {
         let token = chance.one_of(&["tok_visa", "tok_visa", "tok_declined"]);
         Self {
             pay: (chance.below(4) > 0).then(|| (token, chance.moment())),
