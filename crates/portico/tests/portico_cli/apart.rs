@@ -108,7 +108,11 @@ impl Apart {
             graph.ask(&register)["data"].is_object()
                 || graph.refusal(&register).as_deref() == Some("EMAIL_TAKEN")
         });
-        graph.log_in(email, "columns-and-arches-88")
+        let customer = graph.log_in(email, "columns-and-arches-88");
+        eventually("the order service can judge tokens", || {
+            customer.ask("{ myOrders { data { id } } }")["data"]["myOrders"].is_object()
+        });
+        customer
     }
 }
 
