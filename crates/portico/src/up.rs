@@ -114,7 +114,9 @@ impl Up {
         if let Some(logins) = backends.logins() {
             // Before anyone listens: see `messaging::topology::QUEUES`.
             let amqp_url = logins.all.into();
-            topology::declare_all(&BrokerConfig { amqp_url }).await.context("the queues can't be declared")?;
+            topology::declare_all(&BrokerConfig { amqp_url })
+                .await
+                .context("the queues can't be declared")?;
         }
         let settings = Settings::gather(backends, state, environment).await?;
         if self.backends {
