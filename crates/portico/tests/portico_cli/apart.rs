@@ -67,12 +67,13 @@ fn settings_of(service: &str, folder: &Folder) -> Vec<(String, String)> {
 
 /// The backends of one system, and its processes.
 struct Apart {
-    _folder: Folder,
-    _backends: Up,
     settings: Vec<(String, String)>,
-    user: Option<Process>,
-    order: Process,
     gateway: Process,
+    order: Process,
+    user: Option<Process>,
+    // Last, and in this order: what was started first ends last.
+    _backends: Up,
+    _folder: Folder,
 }
 
 impl Apart {

@@ -97,7 +97,7 @@ impl Up {
                 return Self { process, printed };
             }
         }
-        panic!("it ended before it was ready: {}", finish(process).1);
+        panic!("it ended before it was ready: {}", finish(&mut process).1);
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -105,8 +105,8 @@ impl Up {
     }
 
     /// Waits for the end; gives the status and what it said on the standard error.
-    pub(crate) fn finish(self) -> (ExitStatus, String) {
-        finish(self.process)
+    pub(crate) fn finish(mut self) -> (ExitStatus, String) {
+        finish(&mut self.process)
     }
 
     /// The value in the row of the table that begins with `what`.
@@ -116,7 +116,17 @@ impl Up {
     }
 }
 
-fn finish(mut process: Child) -> (ExitStatus, String) {
+/// A test that fails half way, or has seen enough, leaves nothing running.
+impl Drop for Up {
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.signal(Signal::SIGTERM);
+            let _ = self.process.wait();
+        }
+    }
+}
+
+fn finish(process: &mut Child) -> (ExitStatus, String) {
     let mut said = String::new();
     process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     (process.wait().unwrap(), said)
