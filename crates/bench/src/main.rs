@@ -8,6 +8,7 @@
 //! | [`handler`], [`memory`], [`embedded`] | what the system is measured beside; each is a process of its own |
 //! | [`answer`], [`checks`], [`tokens`] | what must be answered to whom |
 //! | [`wrk`], [`pgbench`], [`programs`] | the tools that make the load |
+//! | [`events`] | the part about events: what is measured there, and beside what |
 //! | [`rounds`] | what is made of the numbers |
 //! | [`report`], [`plot`], [`machine`] | what is told |
 //! | [`load`], [`client`] | a bounded load on a Portico that runs |
@@ -17,6 +18,7 @@ mod checks;
 mod client;
 mod dataset;
 mod embedded;
+mod events;
 mod fill;
 mod handler;
 mod load;

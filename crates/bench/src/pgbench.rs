@@ -8,15 +8,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
-    programs::Tool,
-    wrk::{CONNECTIONS, Measured},
-};
+use crate::{programs::Tool, wrk::Measured};
 
 /// One transaction: the statements of the order service without the one that reads the products.
 const SCRIPT: &str = include_str!("../pgbench/create_order.sql");
+/// How the statement begins that writes the event.
+const EVENT: &str = "INSERT INTO outbox";
 
 /// pgbench, ready to run.
+#[derive(Clone)]
 pub(crate) struct Pgbench {
     tool: Tool,
     script: PathBuf,
@@ -36,15 +36,25 @@ impl Pgbench {
         Ok(Self { tool: Tool::pgbench().await?, script, url: url.to_owned(), event })
     }
 
-    /// Inserts for some seconds.
+    /// The same without the event. Its script is written to `folder`.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub(crate) fn without_the_event(&self, folder: &Path) -> Result<Self> {
+        let script = folder.join("create_order_alone.sql");
+        std::fs::write(&script, without_the_event(SCRIPT).context("the script writes no event")?)?;
+        Ok(Self { script, ..self.clone() })
+    }
+
+    /// Inserts for some seconds, by so many clients.
     ///
     /// # Errors
     /// When it does not run, or any transaction fails.
-    pub(crate) async fn run(&self, seconds: u64) -> Result<Measured> {
+    pub(crate) async fn run(&self, clients: usize, seconds: u64) -> Result<Measured> {
         let output = self
             .tool
             .command()
-            .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", &format!("--client={CONNECTIONS}")])
+            .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", &format!("--client={clients}")])
             .arg(format!("--time={seconds}"))
             .arg(format!("--define=event={}", self.event))
             .arg("--file")
@@ -59,6 +69,12 @@ impl Pgbench {
         }
         read(&told)
     }
+}
+
+fn without_the_event(script: &str) -> Option<String> {
+    let (before, rest) = script.split_once(EVENT)?;
+    let (_, after) = rest.split_once(';')?;
+    Some(format!("{}{}", before, after.trim_start()))
 }
 
 fn read(told: &str) -> Result<Measured> {
@@ -89,6 +105,18 @@ mod tests {
         let measured = read(TOLD).unwrap();
         assert!((measured.rate - 4000.5).abs() < 1e-9);
         assert_eq!(measured.p50, Duration::from_millis(8));
+    }
+
+    #[test]
+    fn without_the_event_all_else_is_written() {
+        let script = without_the_event(SCRIPT).unwrap();
+        assert!(
+            script.contains("INTO orders")
+                && script.contains("INTO order_items")
+                && !script.contains(":event")
+        );
+        assert!(script.ends_with(", 2, 1101);\nCOMMIT;\n"), "{script}");
+        assert_eq!(without_the_event("COMMIT;"), None);
     }
 
     #[test]

@@ -14,18 +14,18 @@ const OTHER_BAR: RGBColor = RGBColor(0xb8, 0xcc, 0xe0);
 const DOT: RGBColor = RGBColor(0x1b, 0x2a, 0x41);
 const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
-/// Requests a second of each way: a bar to the median, a dot for each round.
+/// How many of `what` ("requests") a second of each way: a bar to the median, a dot for each round.
 ///
 /// # Errors
 /// When the file can't be written.
-pub(crate) fn rates(file: &Path, title: &str, rounds: &Rounds) -> Result<()> {
+pub(crate) fn rates(file: &Path, title: &str, what: &str, rounds: &Rounds) -> Result<()> {
     let groups: Vec<_> = rounds.ways().map(|(name, _)| (name, rounds.rates(name))).collect();
     let bars = groups.iter().map(|(name, rates)| Group {
         name,
         bars: vec![median(rates.clone())],
         dots: rates.clone(),
     });
-    draw(file, &format!("{title}: requests per second"), &bars.collect::<Vec<_>>())
+    draw(file, &format!("{title}: {what} per second"), &bars.collect::<Vec<_>>())
 }
 
 /// What each process holds: idle, and in a lighter colour after the load.
@@ -111,7 +111,7 @@ mod tests {
             }
         }
         let file = std::env::temp_dir().join(format!("bench-plot-{}.svg", std::process::id()));
-        rates(&file, "query", &rounds).unwrap();
+        rates(&file, "query", "requests", &rounds).unwrap();
         let drawn = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_file(&file).unwrap();
         assert!(drawn.contains("gateway") && drawn.contains("handler"));

@@ -22,8 +22,17 @@ use crate::client::Client;
 
 /// How long a process may take until it is ready.
 const START: Duration = Duration::from_secs(30);
-/// How long it may take to stop.
-const STOP: Duration = Duration::from_secs(25);
+/// How long it may take to stop. RabbitMQ takes longest, after many messages.
+const STOP: Duration = Duration::from_secs(60);
+/// What would lead a process to backends that are not this run's.
+const NOT_OURS: [&str; 6] = [
+    "DATABASE_URL",
+    "USER_DATABASE_URL",
+    "ORDER_DATABASE_URL",
+    "PAYMENT_DATABASE_URL",
+    "AMQP_URL",
+    "RABBITMQ_MANAGEMENT_URL",
+];
 
 /// What is to be started.
 pub(crate) struct Spec {
@@ -33,7 +42,7 @@ pub(crate) struct Spec {
     pub(crate) program: &'static str,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
-    /// What it finds in its environment beside ours, of which the databases are left out.
+    /// What it finds in its environment beside ours, of which the backends are left out.
     pub(crate) environment: Vec<(String, String)>,
 }
 
@@ -55,7 +64,7 @@ impl Process {
         let log = folder.join(format!("{}.log", spec.name));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(&program);
-        for variable in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
+        for variable in NOT_OURS {
             command.env_remove(variable);
         }
         command.args(spec.arguments).envs(spec.environment);

@@ -12,6 +12,7 @@ use portico::{environment::Environment, packages::Packages, progress::Progress};
 use tokio::process::Command;
 
 /// A program that was found.
+#[derive(Clone)]
 pub(crate) struct Tool {
     file: PathBuf,
     /// What the loader needs to be told when the libraries are not where the system keeps them.

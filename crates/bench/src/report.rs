@@ -12,7 +12,7 @@ use comfy_table::{Table, presets::NOTHING};
 
 use crate::{
     dataset::{ORDERS_EACH, USERS},
-    plot,
+    events, plot,
     rounds::{Rounds, median},
     run::{CREATE, PGBENCH, Results},
     system::{EMBEDDED, GATEWAY, HANDLER},
@@ -31,23 +31,29 @@ const GATEWAY_HOLDS: f64 = 30.0;
 const SERVICE_HOLDS: f64 = 25.0;
 
 /// Something that must be reached.
-struct Target {
-    what: String,
-    wanted: Wanted,
-    measured: f64,
+pub(crate) struct Target {
+    /// What is measured.
+    pub(crate) what: String,
+    /// What is wanted of it.
+    pub(crate) wanted: Wanted,
+    /// What it came to, in the same unit.
+    pub(crate) measured: f64,
 }
 
+/// What is wanted.
 #[derive(Clone, Copy)]
-enum Wanted {
+pub(crate) enum Wanted {
+    /// A ratio that must be reached.
     AtLeast(f64),
-    AtMostMegabytes(f64),
+    /// A number of units that must not be exceeded.
+    AtMost(f64, &'static str),
 }
 
 impl Target {
     fn is_met(&self) -> bool {
         match self.wanted {
             Wanted::AtLeast(least) => self.measured >= least,
-            Wanted::AtMostMegabytes(most) => self.measured <= most,
+            Wanted::AtMost(most, _) => self.measured <= most,
         }
     }
 
@@ -55,8 +61,8 @@ impl Target {
     fn row(&self) -> [String; 4] {
         let (wanted, measured) = match self.wanted {
             Wanted::AtLeast(least) => (format!("{least:.1} or more"), format!("{:.2}", self.measured)),
-            Wanted::AtMostMegabytes(most) => {
-                (format!("{most:.0} MB or less"), format!("{:.1} MB", self.measured))
+            Wanted::AtMost(most, unit) => {
+                (format!("{most:.0} {unit} or less"), format!("{:.1} {unit}", self.measured))
             }
         };
         let verdict = if self.is_met() { "met" } else { "MISSED" };
@@ -80,9 +86,10 @@ fn targets(results: &Results) -> Vec<Target> {
     ];
     targets.extend(results.idle.iter().map(|&(name, bytes)| Target {
         what: format!("memory of the idle {name}"),
-        wanted: Wanted::AtMostMegabytes(if name == GATEWAY { GATEWAY_HOLDS } else { SERVICE_HOLDS }),
+        wanted: Wanted::AtMost(if name == GATEWAY { GATEWAY_HOLDS } else { SERVICE_HOLDS }, "MB"),
         measured: megabytes(bytes),
     }));
+    targets.extend(results.events.targets());
     targets
 }
 
@@ -98,11 +105,35 @@ pub(crate) fn print(results: &Results) -> Result<()> {
             rates.add_row([format!("{what}: {way}")].into_iter().chain(rest));
         }
     }
+    writeln!(stdout(), "\n{rates}")?;
+    print_events(&results.events)?;
+    print_targets(targets(results))
+}
+
+/// Prints the part about events alone.
+///
+/// # Errors
+/// When the standard output is closed.
+pub(crate) fn print_only_events(results: &events::Results) -> Result<()> {
+    print_events(results)?;
+    print_targets(results.targets())
+}
+
+fn print_events(results: &events::Results) -> Result<()> {
+    let mut measured = table(["", "measured"]);
+    for row in results.rows() {
+        measured.add_row(row);
+    }
+    writeln!(stdout(), "\n{measured}")?;
+    Ok(())
+}
+
+fn print_targets(targets: Vec<Target>) -> Result<()> {
     let mut reached = table(["", "wanted", "measured", ""]);
-    for target in targets(results) {
+    for target in targets {
         reached.add_row(target.row());
     }
-    writeln!(stdout(), "\n{rates}\n\n{reached}")?;
+    writeln!(stdout(), "\n{reached}")?;
     Ok(())
 }
 
@@ -135,7 +166,8 @@ fn rate_rows(rounds: &Rounds) -> Vec<[String; 6]> {
     rounds.ways().map(row).collect()
 }
 
-fn whole(rate: f64) -> String {
+/// A rate, as tables tell it.
+pub(crate) fn whole(rate: f64) -> String {
     format!("{rate:.0}")
 }
 
@@ -153,8 +185,9 @@ pub(crate) fn write(results: &Results, docs: &Path) -> Result<()> {
     for ((title, rounds), file) in
         parts(results).into_iter().zip(["postgres.svg", "memory.svg", "writes.svg"])
     {
-        plot::rates(&plots.join(file), title, rounds)?;
+        plot::rates(&plots.join(file), title, "requests", rounds)?;
     }
+    results.events.draw(&plots)?;
     plot::memory(&plots.join("held.svg"), &results.idle, &results.after)?;
     let page = docs.join("performance.md");
     fs::write(&page, text(results)?).with_context(|| format!("cannot write {}", page.display()))?;
@@ -183,6 +216,7 @@ fn text(results: &Results) -> Result<String> {
     queries(&mut page, results)?;
     writes(&mut page, results)?;
     held(&mut page, results)?;
+    results.events.write(&mut page)?;
     page.push_str(AGAIN);
     Ok(page)
 }
@@ -248,14 +282,18 @@ const AGAIN: &str = "
 ## Again
 
 ```sh
-make bench         # this page, in about ten minutes
+make bench         # this page, in about seven minutes
 make bench-quick   # short rounds, to see that it works; writes nothing
+scripts/bench --only events   # the part about events; writes nothing
 make load-test URL=http://127.0.0.1:4000/graphql CONCURRENCY=16 REQUESTS=10000   # a bounded load on what runs
 ```
 ";
 
 /// A table of Markdown.
-fn rows<const N: usize>(
+///
+/// # Errors
+/// Never: a text takes all that is written.
+pub(crate) fn rows<const N: usize>(
     page: &mut String,
     header: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
@@ -277,7 +315,7 @@ mod tests {
         assert_eq!(ratio(0.8).row(), ["a", "0.8 or more", "0.80", "met"]);
         assert_eq!(ratio(0.79).row()[3], "MISSED");
         assert_eq!(ratio(f64::NAN).row()[3], "MISSED");
-        let held = |measured| Target { what: "a".into(), wanted: Wanted::AtMostMegabytes(25.0), measured };
+        let held = |measured| Target { what: "a".into(), wanted: Wanted::AtMost(25.0, "MB"), measured };
         assert_eq!(held(24.96).row(), ["a", "25 MB or less", "25.0 MB", "met"]);
         assert_eq!(held(25.04).row()[3], "MISSED");
     }

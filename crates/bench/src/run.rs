@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use portico::{
     environment::Environment,
     progress::{Progress, Step},
@@ -16,6 +16,7 @@ use portico::{
 use crate::{
     checks::{Answers, CREATE_ORDER, CREATED, Rows, create_one},
     dataset::{Dataset, QUERY},
+    events,
     fill::fill,
     machine::Machine,
     pgbench::Pgbench,
@@ -25,7 +26,7 @@ use crate::{
     system::{Backing, EMBEDDED, GATEWAY, System, Way, start_embedded_in_memory},
     tokens::{Tokens, refresh_tokens},
     up::{Kind, Up},
-    wrk::{Load, Measured, Wrk},
+    wrk::{CONNECTIONS, Load, Measured, Wrk},
 };
 
 /// The arguments of a run.
@@ -34,6 +35,16 @@ pub(crate) struct Run {
     /// Short rounds, and nothing is written: to see that it works, not how fast it is
     #[arg(long)]
     quick: bool,
+    /// One part alone; nothing is written
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+/// A part that can be run alone.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// How events travel, what they cost, and to how many they go
+    Events,
 }
 
 /// How much is measured.
@@ -66,6 +77,8 @@ pub(crate) struct Results {
     pub(crate) idle: Vec<(&'static str, u64)>,
     /// The same after the load.
     pub(crate) after: Vec<(&'static str, u64)>,
+    /// Events.
+    pub(crate) events: events::Results,
 }
 
 /// createOrder through the graph.
@@ -96,14 +109,29 @@ impl Run {
         let cache = Environment::of_this_process().cache_folder()?;
         let folder = cache.join(format!("bench-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let measured = self.measure(&folder).await;
-        let results = measured.with_context(|| format!("the logs are in {}", folder.display()))?;
-        fs::remove_dir_all(&folder)?;
-        report::print(&results)?;
-        if !self.quick {
-            report::write(&results, Path::new("docs"))?;
+        match self.only {
+            None => {
+                let results = told(self.measure(&folder).await, &folder)?;
+                report::print(&results)?;
+                if !self.quick {
+                    report::write(&results, Path::new("docs"))?;
+                }
+            }
+            Some(Part::Events) => {
+                let results = told(self.measure_events(&folder).await, &folder)?;
+                report::print_only_events(&results)?;
+            }
         }
         Ok(())
+    }
+
+    async fn measure_events(&self, folder: &Path) -> Result<events::Results> {
+        let data = Dataset::new();
+        events::measure(self.events_plan(), &data, folder, &Progress::on_stderr()).await
+    }
+
+    fn events_plan(&self) -> events::Plan {
+        if self.quick { events::QUICK } else { events::FULL }
     }
 
     async fn measure(&self, folder: &Path) -> Result<Results> {
@@ -121,8 +149,17 @@ impl Run {
         let (machine, postgres, idle, after) = bench.queries_on_postgres(&refresh, &mut tokens).await?;
         let writes = bench.writes(&mut tokens).await?;
         let memory = bench.queries_in_memory().await?;
-        Ok(Results { plan: bench.plan, machine, postgres, memory, writes, idle, after })
+        let plan = self.events_plan();
+        let events = Box::pin(events::measure(plan, &bench.data, folder, &bench.progress)).await?;
+        Ok(Results { plan: bench.plan, machine, postgres, memory, writes, idle, after, events })
     }
+}
+
+/// What was measured in `folder`, which goes unless something failed.
+fn told<R>(measured: Result<R>, folder: &Path) -> Result<R> {
+    let results = measured.with_context(|| format!("the logs are in {}", folder.display()))?;
+    fs::remove_dir_all(folder)?;
+    Ok(results)
 }
 
 /// The name and the resident set of each process.
@@ -170,7 +207,7 @@ impl Bench {
     async fn up(&self, kind: Kind) -> Result<Up> {
         let step = self.progress.step(match kind {
             Kind::Embedded => "Starting Postgres, and the system in one process",
-            Kind::Backends => "Starting Postgres",
+            Kind::Backends => "Starting Postgres and RabbitMQ",
         });
         let up = Up::start(kind, &self.folder).await?;
         step.done("ready");
@@ -276,7 +313,7 @@ impl Bench {
             for place in rounds.order(round) {
                 let one = match place {
                     0 => self.wrk.run(url, &load, seconds).await?,
-                    _ => pgbench.run(seconds).await?,
+                    _ => pgbench.run(CONNECTIONS, seconds).await?,
                 };
                 confirmed += one.answers;
                 measured.push((place, one));

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use portico::settings::Settings;
 
 use crate::{
     memory::Key,
@@ -12,7 +13,7 @@ use crate::{
 
 /// Where the services have their data.
 pub(crate) enum Backing {
-    /// In Postgres; these are the variables that say where.
+    /// In Postgres; these are the variables that say where, and where RabbitMQ is, if there is one.
     Postgres(Vec<(String, String)>),
     /// In memory; the key is the one whose tokens are accepted.
     Memory(Key),
@@ -36,6 +37,9 @@ pub(crate) struct Way {
     pub(crate) url: String,
 }
 
+/// Where no RabbitMQ is: without it, a process would look for one in the usual place, which may be anyone's.
+const NOBODY: &str = "amqp://127.0.0.1:1/%2f";
+
 /// The gateway before services in processes of their own.
 pub(crate) const GATEWAY: &str = "gateway";
 /// The handler before the same.
@@ -49,6 +53,18 @@ impl System {
     /// # Errors
     /// When a part does not start.
     pub(crate) async fn start(backing: &Backing, folder: &Path) -> Result<Self> {
+        Self::start_with(backing, vec![], folder).await
+    }
+
+    /// The same, with these settings of the gateway.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub(crate) async fn start_with(
+        backing: &Backing,
+        of_gateway: Vec<(String, String)>,
+        folder: &Path,
+    ) -> Result<Self> {
         let (mut urls, mut processes) = (Vec::new(), Vec::new());
         for service in ["user", "order", "payment"] {
             let (port, admin) = (free_port()?, free_port()?);
@@ -58,7 +74,9 @@ impl System {
         }
         let (port, admin) = (free_port()?, free_port()?);
         let mut environment = urls.clone();
+        environment.push(amqp_url(backing, GATEWAY));
         environment.extend(listen_variables(GATEWAY, port, admin));
+        environment.extend(of_gateway);
         let spec = Spec { name: GATEWAY, program: "gateway", arguments: vec![], environment };
         processes.insert(0, Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
         Ok(Self { processes, graph: format!("http://127.0.0.1:{port}/graphql"), urls })
@@ -116,7 +134,8 @@ fn service_spec(
     let mut environment = urls.to_vec();
     let (program, arguments) = match backing {
         Backing::Postgres(variables) => {
-            environment.extend(variables.iter().cloned());
+            environment.extend(Settings::of_running(variables.clone()).of_service(name));
+            environment.push(amqp_url(backing, name));
             environment.extend(listen_variables(name, port, admin));
             (name, vec![])
         }
@@ -128,6 +147,17 @@ fn service_spec(
         }
     };
     Spec { name, program, arguments, environment }
+}
+
+/// Where a process finds RabbitMQ.
+fn amqp_url(backing: &Backing, account: &str) -> (String, String) {
+    let url = match backing {
+        Backing::Postgres(variables) => {
+            Settings::of_running(variables.clone()).amqp_url(account).map(str::to_owned)
+        }
+        Backing::Memory(_) => None,
+    };
+    ("AMQP_URL".to_owned(), url.unwrap_or_else(|| NOBODY.to_owned()))
 }
 
 fn listen_variables(name: &str, port: u16, admin: u16) -> [(String, String); 2] {

@@ -1,4 +1,5 @@
-//! `portico up` in a state folder of this run: Postgres as users have it, and the system in one process beside it.
+//! `portico up` in a state folder of this run: Postgres and RabbitMQ as users have them, and the system in one process
+//! beside Postgres.
 
 use std::{path::Path, time::Duration};
 
@@ -8,7 +9,7 @@ use tokio::process::Command;
 use crate::processes::{Process, Spec, beside_this_program, free_port};
 
 /// How long it may take, from an empty state folder.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 /// How the line begins that it says once all is ready.
 const LAST_LINE: &str = "Ctrl-C";
 
@@ -26,7 +27,7 @@ pub(crate) struct Up {
 pub(crate) enum Kind {
     /// Postgres, the services and the gateway.
     Embedded,
-    /// Postgres alone.
+    /// Postgres and RabbitMQ.
     Backends,
 }
 
@@ -64,8 +65,27 @@ impl Up {
     /// # Errors
     /// When it was not told.
     pub(crate) fn database(&self, service: &str) -> Result<&str> {
-        let name = format!("{}_DATABASE_URL", service.to_uppercase());
-        let found = self.variables.iter().find(|(variable, _)| *variable == name);
+        self.variable(&format!("{}_DATABASE_URL", service.to_uppercase()))
+    }
+
+    /// The URL of RabbitMQ for an account.
+    ///
+    /// # Errors
+    /// When there is no RabbitMQ.
+    pub(crate) fn rabbitmq(&self, account: &str) -> Result<&str> {
+        self.variable(&format!("{}_AMQP_URL", account.to_uppercase())).context("RabbitMQ was not found")
+    }
+
+    /// The URL of RabbitMQ for the account that may do everything.
+    ///
+    /// # Errors
+    /// When there is no RabbitMQ.
+    pub(crate) fn rabbitmq_of_all(&self) -> Result<&str> {
+        self.variable("AMQP_URL").context("RabbitMQ was not found")
+    }
+
+    fn variable(&self, name: &str) -> Result<&str> {
+        let found = self.variables.iter().find(|(variable, _)| variable == name);
         Ok(&found.with_context(|| format!("`portico env` does not tell {name}"))?.1)
     }
 
