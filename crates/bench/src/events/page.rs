@@ -34,8 +34,8 @@ impl Results {
         let within = |most| Wanted::AtMost(most, "ms");
         let mut targets = vec![
             target("relay / lapin", Wanted::AtLeast(OF_LAPIN), self.backlog.ratio(RELAY, LAPIN)),
-            target("commit to delivery, half", within(HALF_WITHIN), self.delivered_within(0.5)),
-            target("commit to delivery, 99 %", within(NEARLY_ALL_WITHIN), self.delivered_within(0.99)),
+            target("commit to delivery, half", within(HALF_WITHIN), self.delivered_within(50)),
+            target("commit to delivery, 99 %", within(NEARLY_ALL_WITHIN), self.delivered_within(99)),
         ];
         targets.extend(self.appending.iter().map(|(clients, rounds)| {
             let what = format!("what the event costs createOrder's statements, {clients} at once");
@@ -44,7 +44,7 @@ impl Results {
         let held = Wanted::AtMost(SUBSCRIPTION_HOLDS, "KiB");
         targets.push(target("memory of an idle subscription", held, self.subscription_holds()));
         let what = format!("one event to {} subscribers, the slowest time", self.plan.reached);
-        targets.push(target(&what, within(REACHED_WITHIN), self.reached_within(1.0)));
+        targets.push(target(&what, within(REACHED_WITHIN), self.reached_within(100)));
         targets
     }
 
@@ -85,11 +85,11 @@ impl Results {
     }
 
     fn reached_rows(&self) -> impl Iterator<Item = [String; 2]> {
-        let parts = [("half of the times within", 0.5), ("all within", 1.0)];
+        let parts = [("half of the times within", 50), ("all within", 100)];
         parts.into_iter().map(|(what, of)| [what.to_owned(), format!("{:.1} ms", self.reached_within(of))])
     }
 
-    fn reached_within(&self, of: f64) -> f64 {
+    fn reached_within(&self, of: usize) -> f64 {
         milliseconds(part(&self.subscribers.reached, of))
     }
 
@@ -104,11 +104,11 @@ impl Results {
     }
 
     fn delivered_rows(&self) -> impl Iterator<Item = [String; 2]> {
-        let parts = [("half within", 0.5), ("99 % within", 0.99), ("all within", 1.0)];
+        let parts = [("half within", 50), ("99 % within", 99), ("all within", 100)];
         parts.into_iter().map(|(what, of)| [what.to_owned(), format!("{:.1} ms", self.delivered_within(of))])
     }
 
-    fn delivered_within(&self, of: f64) -> f64 {
+    fn delivered_within(&self, of: usize) -> f64 {
         milliseconds(part(&self.delivered, of))
     }
 
@@ -199,9 +199,9 @@ fn taken(rounds: &Rounds) -> f64 {
     100.0 * (1.0 - rounds.ratio(WITH, WITHOUT))
 }
 
-/// The time in which this part of all came (1.0: all), of times with the shortest first.
-pub(super) fn part(times: &[Duration], of: f64) -> Option<Duration> {
-    let place = (times.len() as f64 * of).ceil() as usize;
+/// The time in which so many of 100 came, of times with the shortest first.
+pub(super) fn part(times: &[Duration], of_hundred: usize) -> Option<Duration> {
+    let place = (times.len() * of_hundred).div_ceil(100);
     times.get(place.max(1) - 1).copied()
 }
 
@@ -218,7 +218,7 @@ mod tests {
     fn half_of_the_times_are_within_the_one_in_the_middle_and_all_within_the_longest() {
         let times: Vec<_> = (1..=100).map(Duration::from_millis).collect();
         let within = |of| milliseconds(part(&times, of));
-        assert_eq!((within(0.5), within(0.99), within(1.0)), (50.0, 99.0, 100.0));
-        assert!(milliseconds(part(&[], 0.5)).is_nan());
+        assert_eq!((within(50), within(99), within(100)), (50.0, 99.0, 100.0));
+        assert!(milliseconds(part(&[], 50)).is_nan());
     }
 }

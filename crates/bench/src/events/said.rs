@@ -16,7 +16,7 @@ const AT_ONCE: usize = 1_000;
 
 /// `count` events, each about another new order.
 pub(super) fn placed(data: &Dataset, count: usize) -> impl Iterator<Item = Result<Event>> {
-    data.orders.iter().flatten().cycle().take(count).map(|order| placed_like(order))
+    data.orders.iter().flatten().cycle().take(count).map(placed_like)
 }
 
 fn placed_like(order: &Order) -> Result<Event> {
