@@ -114,14 +114,18 @@ impl<'a> Faults<'a> {
     /// # Errors
     /// When something does not start again or ends by itself.
     pub(crate) async fn strike(mut self, time: Duration) -> Result<Done> {
-        let (mut deck, mut all_were) = (self.shuffled(), false);
+        let mut deck = self.shuffled();
         loop {
+            let over = self.begun.elapsed() > time;
+            if over && Kind::all().iter().all(|kind| self.struck(*kind)) {
+                break;
+            }
             let Some(kind) = deck.pop() else {
-                (deck, all_were) = (self.shuffled(), true);
+                deck = self.shuffled();
                 continue;
             };
-            if all_were && self.begun.elapsed() > time {
-                break;
+            if over && self.struck(kind) {
+                continue;
             }
             self.rng = StdRng::from_rng(&mut self.dealer);
             self.pause(PAUSE).await;
@@ -131,6 +135,10 @@ impl<'a> Faults<'a> {
         }
         self.fleet.until_ready().await?;
         Ok(self.done)
+    }
+
+    fn struck(&self, kind: Kind) -> bool {
+        self.done.times.contains_key(&kind)
     }
 
     fn shuffled(&mut self) -> Vec<Kind> {
