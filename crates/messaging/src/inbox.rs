@@ -9,6 +9,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
+use runtime::postgres::is_away;
 use tokio::time::timeout;
 
 use crate::{CloudEvent, Consumer, Failure};
@@ -66,17 +67,6 @@ async fn handle(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
     }
     consumer.committed();
     Attempt::Done
-}
-
-/// Whether the database went away, and did not say no: classes 08 and 57P of
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and what is no answer at all.
-fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
-        }
-        _ => true,
-    }
 }
 
 /// Asks the consumer's database as a try does.

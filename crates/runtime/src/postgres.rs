@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::admin::Check;
+use crate::{Kind, Refusal, admin::Check};
 
 /// How long a request waits for a connection. The crate's default of 30 s is longer than any client waits.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -85,4 +85,25 @@ pub async fn end<T, E: From<sqlx::Error>>(tx: PgTransaction<'_>, outcome: Result
 /// The name of the constraint that a statement broke, for the one place in a service that maps it to a refusal.
 pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error()?.constraint()
+}
+
+/// Whether the database went away, and did not say no: classes 08 and 57P of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and what is no answer at all.
+pub fn is_away(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+    match error {
+        Database(error) => error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+        Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// What a client is told whose statement failed: to try again where the database is away, else only that it is a fault
+/// of ours. The log tells the cause.
+pub fn refusal(error: &sqlx::Error) -> Refusal {
+    if is_away(error) {
+        tracing::warn!(%error, "the database is away");
+        return Refusal::new(Kind::Unavailable, "DATABASE_UNAVAILABLE", "try again in a moment");
+    }
+    Refusal::internal(error)
 }

@@ -1,7 +1,7 @@
 //! Why a request is not done: one enum, and the one table from it to what a client may read.
 
 use money::ParseError;
-use runtime::{Kind, Refusal};
+use runtime::{Kind, Refusal, postgres};
 use tonic::Status;
 
 /// A named refusal, or a failure inside. `line` is the place of a line in the request, from 0.
@@ -94,13 +94,8 @@ impl From<Error> for Refusal {
                 "the order can't change from its status to this one",
             ),
             Error::Refused(refusal) => refusal,
-            Error::Database(error) if is_unreachable(&error) => {
-                tracing::warn!(%error, "the database can't be reached");
-                Refusal::new(Kind::Unavailable, "DATABASE_UNAVAILABLE", "try again in a moment")
-            }
-            inside @ (Error::Database(_) | Error::Event(_) | Error::StoredResponse(_)) => {
-                Refusal::internal(inside)
-            }
+            Error::Database(error) => postgres::refusal(&error),
+            inside @ (Error::Event(_) | Error::StoredResponse(_)) => Refusal::internal(inside),
         }
     }
 }
@@ -114,12 +109,4 @@ impl From<Error> for Status {
 /// A refusal of input that was right once: the world moved on, and the field shows where.
 fn failed_precondition(reason: &'static str, field: String, rule: &str) -> Refusal {
     Refusal { kind: Kind::FailedPrecondition, ..Refusal::bad_input(reason, field, rule) }
-}
-
-/// Whether the statement did not get to a database at all.
-fn is_unreachable(error: &sqlx::Error) -> bool {
-    matches!(
-        error,
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_)
-    )
 }

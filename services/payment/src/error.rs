@@ -2,7 +2,11 @@
 
 use std::{error::Error as StdError, time::Duration};
 
-use runtime::{Kind, Refusal, idempotency::ClaimError, postgres::violated_constraint};
+use runtime::{
+    Kind, Refusal,
+    idempotency::ClaimError,
+    postgres::{self, violated_constraint},
+};
 use tonic::Status;
 
 use crate::provider::Undecided;
@@ -46,6 +50,9 @@ pub enum Error {
     /// The input breaks a rule, or its idempotency key is in use.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[source] sqlx::Error),
     /// A fault of ours.
     #[error("internal error: {0}")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
@@ -66,7 +73,7 @@ impl From<sqlx::Error> for Error {
             Some("attempts_one_charge") => Self::InProgress,
             Some("attempts_paid_once") => Self::AlreadyPaid,
             Some("payments_refunds_within_amount") => Self::RefundTooLarge,
-            _ => Self::internal(error),
+            _ => Self::Database(error),
         }
     }
 }
@@ -98,6 +105,7 @@ impl From<Error> for Refusal {
                 );
             }
             Error::Refused(refusal) => return refusal,
+            Error::Database(error) => return postgres::refusal(&error),
             Error::Internal(source) => return Self::internal(source),
             Error::OrderNotReady => (Kind::FailedPrecondition, "ORDER_NOT_READY"),
             Error::AlreadyPaid => (Kind::FailedPrecondition, "PAYMENT_ALREADY_PAID"),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use runtime::{Kind, Refusal, postgres::violated_constraint};
+use runtime::{
+    Kind, Refusal,
+    postgres::{self, violated_constraint},
+};
 use tonic::Status;
 
 /// Why a use case failed.
@@ -41,6 +44,9 @@ pub enum Error {
     /// Nobody would be left who can manage accounts.
     #[error("the last active admin can't be demoted, deactivated or deleted")]
     LastAdmin,
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[source] sqlx::Error),
     /// A fault of ours.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -50,7 +56,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match violated_constraint(&error) {
             Some("users_email_unique") => Self::EmailTaken,
-            _ => Self::Internal(error.into()),
+            _ => Self::Database(error),
         }
     }
 }
@@ -92,6 +98,7 @@ impl From<Error> for Refusal {
             Error::RefreshTokenReused => (Kind::Unauthenticated, "REFRESH_TOKEN_REUSED"),
             Error::SessionExpired => (Kind::Unauthenticated, "SESSION_EXPIRED"),
             Error::LastAdmin => (Kind::FailedPrecondition, "LAST_ADMIN"),
+            Error::Database(error) => return postgres::refusal(error),
             Error::Internal(source) => return Self::internal(format!("{source:#}")),
         };
         let refusal = Self::new(kind, reason, error.to_string());

@@ -95,3 +95,18 @@ async fn a_call_ends_at_its_deadline() {
         assert_refused(client.process_payment(request).await, Kind::Timeout, "SERVICE_TIMEOUT");
     }
 }
+
+#[tokio::test]
+async fn a_database_that_is_away_is_said_so_without_a_word_about_it() {
+    let tokens = testkit::Tokens::new();
+    let clock = runtime::Clock::system();
+    let url = "postgres://nobody:hunter2@127.0.0.1:1/none";
+    let config = runtime::config::parse(["payment", "--database-url", url]).unwrap();
+    let app = payment::App::build(config, tokens.sessions(&clock), clock).unwrap();
+    let mut client = PaymentServiceClient::new(app.transport());
+    let asked = tokens.customer().request(GetPaymentRequest { id: ::uuid::Uuid::now_v7().to_string() });
+    let refused = client.get_payment(asked).await.unwrap_err();
+    let refusal = testkit::refusal(&refused);
+    assert_eq!((refusal.kind, refusal.reason.as_ref()), (Kind::Unavailable, "DATABASE_UNAVAILABLE"));
+    assert!(!format!("{refused:?}").contains("hunter2") && !refusal.message.contains("127.0.0.1"));
+}

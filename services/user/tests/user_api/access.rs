@@ -9,7 +9,7 @@ use runtime::{Kind, Refusal};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
-use crate::support::{Client, World, bearer};
+use crate::support::{Client, SECRET_KEY, World, bearer};
 
 /// Calls each RPC that needs a token with what `dress` makes of its message, and gives what each answered.
 macro_rules! call_each {
@@ -188,4 +188,20 @@ async fn a_call_ends_at_its_deadline_in_both_ways_and_leaves_nothing_behind() {
     door.rollback().await.unwrap();
     assert_eq!(world.get(&ada, &ada.user.id).await.unwrap(), ada.user);
     assert!(world.events("user.deleted").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_said_so_without_a_word_about_it() {
+    let url = "postgres://nobody:hunter2@127.0.0.1:1/none";
+    let clock = runtime::Clock::system();
+    let config: user::Config =
+        runtime::config::parse(["user", "--database-url", url, "--secret-key", SECRET_KEY]).unwrap();
+    let sessions = runtime::Sessions::new(&config.tokens, clock.clone());
+    sessions.set_loaded();
+    let app = user::App::build(config, sessions, clock).unwrap();
+    let asked = AuthenticateRequest { email: "ada@example.com".into(), password: "a good one".into() };
+    let refused = Client::new(app.transport()).authenticate(asked).await.unwrap_err();
+    let refusal = Refusal::from(&refused);
+    assert_eq!((refusal.kind, refusal.reason.as_ref()), (Kind::Unavailable, "DATABASE_UNAVAILABLE"));
+    assert!(!format!("{refused:?}").contains("hunter2") && !refusal.message.contains("127.0.0.1"));
 }

@@ -19,7 +19,7 @@ pub(crate) type Outcome<T> = Result<T, Refusal>;
 pub(crate) const PASSWORD: &str = "violet-anchor-7-plateau";
 /// Another.
 pub(crate) const OTHER_PASSWORD: &str = "copper-mill-42-sparrow";
-const SECRET_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const SECRET_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// One user service behind a socket, with a database of its own.
 pub(crate) struct World {
