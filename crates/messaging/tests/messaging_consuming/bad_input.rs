@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, LongString},
+    uri::AMQPUri,
 };
 use messaging::Failure;
 use serde_json::json;
@@ -153,10 +154,11 @@ async fn a_copy_takes_no_orders_from_its_original() {
     let mut headers = FieldTable::default();
     let more = vec![AMQPValue::LongString(LongString::from("work"))];
     headers.insert("CC".into(), AMQPValue::FieldArray(more.into()));
+    let publisher: AMQPUri = world.vhost.url().parse().unwrap();
     let properties = BasicProperties::default()
         .with_headers(headers)
         .with_expiration("300".into())
-        .with_user_id("guest".into());
+        .with_user_id(publisher.authority.userinfo.username.into());
 
     world.publish_as("order.created", event().to_string(), properties).await;
 
