@@ -18,6 +18,7 @@ async fn each_event_reaches_each_consumer(world: World) {
     let consumers: Vec<Arc<dyn Consumer>> =
         vec![Arc::new(world.consumer("first")), Arc::new(world.consumer("second"))];
     let _service = world.serve(consumers);
+    world.until_declared(&["first", "second"]).await;
 
     world.say(&events(50)).await;
 

@@ -93,6 +93,7 @@ async fn a_consumer_that_fails_is_no_trouble_to_another(world: World) {
     let bad = world.consumer("bad").that(|_| Err(Failure::Retry("not today".to_owned())));
     let consumers: Vec<Arc<dyn Consumer>> = vec![Arc::new(bad), Arc::new(world.consumer("good"))];
     let _service = world.serve(consumers);
+    world.until_declared(&["bad", "good"]).await;
 
     world.say(&events(10)).await;
 

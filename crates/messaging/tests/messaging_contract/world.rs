@@ -75,6 +75,19 @@ impl World {
         Running { stop, task }
     }
 
+    /// Waits until each of these consumers has its queue. Two that want events of one name need both queues before the
+    /// first of them is told: see `messaging::topology::QUEUES`. The in-process bus knows its consumers from the start.
+    pub(crate) async fn until_declared(&self, consumers: &[&str]) {
+        let Some(vhost) = &self.vhost else { return };
+        self.until("the consumers have their queues", async || {
+            let queues = vhost.queues().await;
+            consumers
+                .iter()
+                .all(|consumer| queues.iter().any(|(name, _)| *name == format!("{consumer}.dead")))
+        })
+        .await;
+    }
+
     /// Runs the consumer until it has had its first event, and so a queue in which later ones wait.
     pub(crate) async fn has_run(&self, broker: &Broker, consumer: Arc<Recorder>) {
         let service = self.serve_on(broker.clone(), vec![consumer.clone()]);
