@@ -9,12 +9,14 @@ mod calls;
 mod database;
 mod server;
 mod tokens;
+mod until;
 
 pub use broker::{Broker, Permissions};
 pub use calls::Calls;
 pub use database::Database;
 pub use server::serve;
 pub use tokens::{Caller, Tokens, anonymous};
+pub use until::until;
 
 /// What a service refused, read as the gateway reads it.
 pub fn refusal(status: &tonic::Status) -> runtime::Refusal {

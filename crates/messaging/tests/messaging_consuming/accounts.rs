@@ -15,7 +15,7 @@ use messaging::{
     Broker, Heard,
     topology::{Account, EXCHANGE, accounts},
 };
-use testkit::Permissions;
+use testkit::{Permissions, until};
 
 use crate::world::{World, confirming, connect, event, rabbitmq, run};
 
@@ -69,12 +69,11 @@ async fn a_subscriber_reads_events_into_a_queue_of_its_own() {
 
     world.publish("order.created", event().to_string()).await;
 
-    world
-        .until("it has it", async || {
-            let got = channel.basic_get("subscriber.audit".into(), BasicGetOptions { no_ack: true }).await;
-            got.unwrap().is_some()
-        })
-        .await;
+    until("it has it", async || {
+        let got = channel.basic_get("subscriber.audit".into(), BasicGetOptions { no_ack: true }).await;
+        got.unwrap().is_some()
+    })
+    .await;
 }
 
 #[tokio::test]

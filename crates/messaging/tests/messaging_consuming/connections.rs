@@ -6,6 +6,7 @@ use lapin::{
     options::{QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
+use testkit::until;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -56,22 +57,21 @@ async fn connections_that_are_cut_lose_nothing_and_have_no_second_effect() {
     }
 
     for handled in [20, 60, 100, 140] {
-        world
-            .until("more are handled", async || recorder::effects(world.pool(), "orders").await.0 >= handled)
+        until("more are handled", async || recorder::effects(world.pool(), "orders").await.0 >= handled)
             .await;
         proxy.cut();
     }
 
     world.until_effects("orders", 200).await;
     world.until_dead("orders", 0).await;
-    world.until("all is acknowledged", async || world.ready("orders").await == Some(0)).await;
+    until("all is acknowledged", async || world.ready("orders").await == Some(0)).await;
 }
 
 #[tokio::test]
 async fn connections_that_an_operator_closes_are_made_again() {
     let mut world = World::new().await;
     let _running = world.consume(vec![Arc::new(world.consumer("orders"))]).await;
-    world.until("they are known and closed", async || world.vhost.close_connections().await >= 2).await;
+    until("they are known and closed", async || world.vhost.close_connections().await >= 2).await;
 
     // The test's own is closed too.
     world.reconnect().await;
@@ -111,7 +111,7 @@ async fn a_queue_that_is_deleted_is_made_again() {
 
     channel.queue_delete("orders".into(), QueueDeleteOptions::default()).await.unwrap();
 
-    world.until("it is there again", async || world.ready("orders").await.is_some()).await;
-    world.until("it is bound", async || world.is_taken("order.created", event().to_string()).await).await;
+    until("it is there again", async || world.ready("orders").await.is_some()).await;
+    until("it is bound", async || world.is_taken("order.created", event().to_string()).await).await;
     world.until_effects("orders", 2).await;
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use messaging::{Failure, RabbitMq};
+use testkit::until;
 
 use crate::world::{World, config, event, run};
 
@@ -55,5 +56,5 @@ async fn one_that_waits_holds_up_no_other() {
     }
 
     world.until_effects("orders", 1).await;
-    world.until("the others wait", async || world.ready("orders.retry.3600000").await == Some(10)).await;
+    until("the others wait", async || world.ready("orders.retry.3600000").await == Some(10)).await;
 }

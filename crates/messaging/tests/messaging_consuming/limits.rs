@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lapin::options::BasicGetOptions;
 use messaging::topology::DELIVERY_LIMIT;
+use testkit::until;
 use uuid::Uuid;
 
 use crate::world::{World, event};
@@ -18,15 +19,14 @@ async fn a_message_that_is_never_answered_rests_in_the_end() {
 
     // As processes do that it kills.
     let mut handed_out = 0;
-    world
-        .until("it is handed out no more", async || {
-            let channel = world.connection.create_channel().await.unwrap();
-            let got = channel.basic_get("orders".into(), BasicGetOptions::default()).await.unwrap();
-            channel.close(200, "OK".into()).await.unwrap();
-            handed_out += u32::from(got.is_some());
-            world.ready("orders.dead").await == Some(1)
-        })
-        .await;
+    until("it is handed out no more", async || {
+        let channel = world.connection.create_channel().await.unwrap();
+        let got = channel.basic_get("orders".into(), BasicGetOptions::default()).await.unwrap();
+        channel.close(200, "OK".into()).await.unwrap();
+        handed_out += u32::from(got.is_some());
+        world.ready("orders.dead").await == Some(1)
+    })
+    .await;
 
     assert_eq!(handed_out, DELIVERY_LIMIT + 1);
     let dead = world.until_dead("orders", 1).await.remove(0);
@@ -53,11 +53,10 @@ async fn old_inbox_rows_are_pruned() {
 
     let _running = world.consume(vec![Arc::new(world.consumer("orders"))]).await;
 
-    world
-        .until("it is gone", async || {
-            let rows: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM inbox").fetch_one(world.pool()).await.unwrap();
-            rows == 0
-        })
-        .await;
+    until("it is gone", async || {
+        let rows: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM inbox").fetch_one(world.pool()).await.unwrap();
+        rows == 0
+    })
+    .await;
 }

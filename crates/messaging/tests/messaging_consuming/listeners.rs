@@ -10,6 +10,7 @@ use lapin::{
 };
 use messaging::{Broker, Heard, Listener, topology::EXCHANGE};
 use serde_json::{Value, json};
+use testkit::until;
 use tokio::time::timeout;
 
 use crate::{
@@ -104,7 +105,7 @@ async fn a_listener_that_is_dropped_leaves_nothing_behind() {
 
     drop(listener);
 
-    world.until("its queue is gone", async || world.vhost.queues().await.is_empty()).await;
+    until("its queue is gone", async || world.vhost.queues().await.is_empty()).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use testkit::until;
+
 use crate::world::{World, event};
 
 #[tokio::test]
@@ -12,14 +14,14 @@ async fn what_is_being_handled_at_the_stop_is_finished() {
     for _ in 0..50 {
         world.publish("order.created", event().to_string()).await;
     }
-    world.until("some are being handled", async || consumer.calls() >= 4).await;
+    until("some are being handled", async || consumer.calls() >= 4).await;
 
     running.stop().await;
 
     let effects = i64::try_from(consumer.calls()).unwrap();
     world.until_effects("orders", effects).await;
     let rest = 50 - u32::try_from(effects).unwrap();
-    world.until("the others go back", async || world.ready("orders").await == Some(rest)).await;
+    until("the others go back", async || world.ready("orders").await == Some(rest)).await;
 }
 
 #[tokio::test]
@@ -29,11 +31,11 @@ async fn a_consumer_stops_while_its_database_is_away() {
     let running = world.consume(vec![consumer.clone()]).await;
     sqlx::query("ALTER TABLE inbox RENAME TO away").execute(world.pool()).await.unwrap();
     world.publish("order.created", event().to_string()).await;
-    world.until("it is held", async || world.ready("orders").await == Some(0)).await;
+    until("it is held", async || world.ready("orders").await == Some(0)).await;
 
     running.stop().await;
 
-    world.until("it goes back", async || world.ready("orders").await == Some(1)).await;
+    until("it goes back", async || world.ready("orders").await == Some(1)).await;
     assert_eq!(consumer.calls(), 0);
 }
 
@@ -46,7 +48,7 @@ async fn a_database_that_goes_away_while_an_event_is_handled_fails_no_try() {
 
     // More often than a failing event is tried.
     for _ in 0..6 {
-        world.until("it is cut off", async || cut_off(&world).await == 1).await;
+        until("it is cut off", async || cut_off(&world).await == 1).await;
     }
 
     world.until_effects("orders", 1).await;

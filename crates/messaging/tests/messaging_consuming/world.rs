@@ -1,9 +1,6 @@
 //! A virtual host, a database for consumers, and one who publishes whatever a test wants.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
@@ -18,7 +15,7 @@ use messaging::{
 use runtime::Stop;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use testkit::Database;
+use testkit::{Database, until};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -67,7 +64,7 @@ impl World {
 
     pub(crate) async fn until_declared(&self, consumer: &str) {
         let last = format!("{consumer}.dead");
-        self.until("the queues are there", async || self.ready(&last).await.is_some()).await;
+        until("the queues are there", async || self.ready(&last).await.is_some()).await;
     }
 
     /// Publishes `body` as an event of this name.
@@ -107,7 +104,7 @@ impl World {
     /// Waits until `consumer` had so many effects.
     pub(crate) async fn until_effects(&self, consumer: &str, effects: i64) {
         let what = format!("{consumer} had {effects} effects");
-        self.until(&what, async || recorder::effects(self.pool(), consumer).await.0 >= effects).await;
+        until(&what, async || recorder::effects(self.pool(), consumer).await.0 >= effects).await;
         assert_eq!(recorder::effects(self.pool(), consumer).await, (effects, effects));
     }
 
@@ -116,18 +113,8 @@ impl World {
         let letters = DeadLetters::in_rabbitmq(&config(&self.vhost.url())).unwrap();
         let which = Which { consumer: Some(consumer.to_owned()), id: None };
         let list = async || letters.list(&which, 1000).await.unwrap();
-        self.until(&format!("{dead} dead letters of {consumer} rest"), async || list().await.len() == dead)
-            .await;
+        until(&format!("{dead} dead letters of {consumer} rest"), async || list().await.len() == dead).await;
         list().await
-    }
-
-    /// Fails the test when `condition` does not hold within 30 seconds.
-    pub(crate) async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !condition().await {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 }
 

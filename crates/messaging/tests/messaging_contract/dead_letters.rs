@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use messaging::{Failure, dead_letters::Which};
+use testkit::until;
 
 use crate::{
     recorder::Recorder,
@@ -55,7 +56,7 @@ async fn one_that_is_redriven_in_vain_rests_again(world: World) {
 
     assert_eq!(world.dead_letters().redrive(&of("orders")).await.unwrap(), 1);
 
-    world.until("it is tried again", async || consumer.calls() == 2).await;
+    until("it is tried again", async || consumer.calls() == 2).await;
     let after = world.until_dead("orders", 1).await;
     assert_eq!((&after[0].id, &after[0].reason), (&before[0].id, &before[0].reason));
 }
@@ -89,7 +90,7 @@ async fn a_redriven_event_is_tried_as_often_as_a_new_one(world: World) {
 
     world.dead_letters().redrive(&of("orders")).await.unwrap();
 
-    world.until("it is tried again", async || consumer.calls() == 6).await;
+    until("it is tried again", async || consumer.calls() == 6).await;
     let dead = world.until_dead("orders", 1).await;
     assert_eq!((dead[0].tries, dead[0].reason.as_str()), (3, "no such order (tried 3 times)"));
 }

@@ -1,6 +1,7 @@
 //! A consumer that ends, in whatever way, loses nothing.
 
 use std::{sync::Arc, time::Duration};
+use testkit::until;
 
 use crate::world::{World, events};
 
@@ -14,12 +15,12 @@ async fn consumers_that_are_stopped_and_started_lose_nothing(world: World) {
     let slow = || Arc::new(world.consumer("orders").taking(Duration::from_millis(10)));
     let service = world.serve(vec![slow()]);
     world.say(&events(100)).await;
-    world.until("some are handled", async || handled(&world).await >= 10).await;
+    until("some are handled", async || handled(&world).await >= 10).await;
     service.stop().await;
     assert!(handled(&world).await < 100, "it ended too late to tell");
 
     let service = world.serve(vec![slow()]);
-    world.until("more are handled", async || handled(&world).await >= 50).await;
+    until("more are handled", async || handled(&world).await >= 50).await;
     service.stop().await;
     let _service = world.serve(vec![slow()]);
 
@@ -32,7 +33,7 @@ async fn consumers_that_die_lose_nothing(world: World) {
     world.say(&events(100)).await;
     for enough in [10, 30, 50] {
         let service = world.serve(vec![slow()]);
-        world.until("some are handled", async || handled(&world).await >= enough).await;
+        until("some are handled", async || handled(&world).await >= enough).await;
         drop(service);
     }
     assert!(handled(&world).await < 100, "it ended too late to tell");

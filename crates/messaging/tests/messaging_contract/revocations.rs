@@ -6,7 +6,7 @@ use proto::user::v1::SessionRevoked;
 use runtime::{Clock, Stop};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use testkit::Tokens;
+use testkit::{Tokens, until};
 use uuid::Uuid;
 
 use crate::world::{World, named};
@@ -23,13 +23,12 @@ async fn a_revoked_session_ends_at_once(world: World) {
     let _service = world.serve_on(broker, vec![]);
     sessions.viewer(ends.token.expose_secret()).await.unwrap();
 
-    world
-        .until("it is revoked", async || {
-            // Again and again: it may not listen yet.
-            world.say(&[revoked(&ends)]).await;
-            sessions.viewer(ends.token.expose_secret()).await.is_err()
-        })
-        .await;
+    until("it is revoked", async || {
+        // Again and again: it may not listen yet.
+        world.say(&[revoked(&ends)]).await;
+        sessions.viewer(ends.token.expose_secret()).await.is_err()
+    })
+    .await;
 
     sessions.viewer(stays.token.expose_secret()).await.unwrap();
     stop.cancel();
@@ -46,12 +45,11 @@ async fn a_revocation_that_can_not_be_read_ends_nothing_else(world: World) {
     let mut nonsense = named("session.revoked", Uuid::now_v7(), 1);
     nonsense.data = json!({ "sessionId": "all of them" });
 
-    world
-        .until("it is revoked", async || {
-            world.say(&[nonsense_again(&nonsense), revoked(&caller)]).await;
-            sessions.viewer(caller.token.expose_secret()).await.is_err()
-        })
-        .await;
+    until("it is revoked", async || {
+        world.say(&[nonsense_again(&nonsense), revoked(&caller)]).await;
+        sessions.viewer(caller.token.expose_secret()).await.is_err()
+    })
+    .await;
 }
 
 fn nonsense_again(nonsense: &Event) -> Event {

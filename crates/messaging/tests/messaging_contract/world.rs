@@ -1,9 +1,6 @@
 //! A service with an outbox and consumers, and one of the two brokers.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use messaging::{
@@ -13,7 +10,7 @@ use messaging::{
 use runtime::Stop;
 use serde_json::json;
 use sqlx::PgPool;
-use testkit::Database;
+use testkit::{Database, until};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -79,7 +76,7 @@ impl World {
     /// first of them is told: see `messaging::topology::QUEUES`. The in-process bus knows its consumers from the start.
     pub(crate) async fn until_declared(&self, consumers: &[&str]) {
         let Some(vhost) = &self.vhost else { return };
-        self.until("the consumers have their queues", async || {
+        until("the consumers have their queues", async || {
             let queues = vhost.queues().await;
             consumers
                 .iter()
@@ -92,7 +89,7 @@ impl World {
     pub(crate) async fn has_run(&self, broker: &Broker, consumer: Arc<Recorder>) {
         let service = self.serve_on(broker.clone(), vec![consumer.clone()]);
         self.say(&events(1)).await;
-        self.until("its first event is handled", async || consumer.calls() == 1).await;
+        until("its first event is handled", async || consumer.calls() == 1).await;
         service.stop().await;
     }
 
@@ -105,10 +102,10 @@ impl World {
 
     /// Has everything told once more, as a crash between telling and marking does.
     pub(crate) async fn tell_again(&self) {
-        self.until("all is told", async || self.waiting().await == 0).await;
+        until("all is told", async || self.waiting().await == 0).await;
         self.execute("UPDATE outbox SET published_at = NULL").await;
         self.outbox.wake();
-        self.until("all is told again", async || self.waiting().await == 0).await;
+        until("all is told again", async || self.waiting().await == 0).await;
     }
 
     async fn waiting(&self) -> i64 {
@@ -125,7 +122,7 @@ impl World {
     /// Waits until `consumer` had so many effects.
     pub(crate) async fn until_effects(&self, consumer: &str, effects: i64) {
         let what = format!("{consumer} had {effects} effects");
-        self.until(&what, async || recorder::effects(self.pool(), consumer).await.0 >= effects).await;
+        until(&what, async || recorder::effects(self.pool(), consumer).await.0 >= effects).await;
         assert_eq!(recorder::effects(self.pool(), consumer).await, (effects, effects));
     }
 
@@ -143,17 +140,8 @@ impl World {
     /// Waits until so many of the consumer's events rest; gives them.
     pub(crate) async fn until_dead(&self, consumer: &str, dead: usize) -> Vec<DeadLetter> {
         let what = format!("{dead} dead letters of {consumer} rest");
-        self.until(&what, async || self.dead_letters_of(consumer).await.len() == dead).await;
+        until(&what, async || self.dead_letters_of(consumer).await.len() == dead).await;
         self.dead_letters_of(consumer).await
-    }
-
-    /// Fails the test when `condition` does not hold within 20 seconds.
-    pub(crate) async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !condition().await {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 
     fn rabbitmq_config(&self) -> Option<BrokerConfig> {

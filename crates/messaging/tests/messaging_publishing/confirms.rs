@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use messaging::CloudEvent;
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{World, broker, event, named, until};
+use crate::world::{World, broker, event, named};
 
 #[tokio::test]
 async fn an_event_that_is_confirmed_is_marked() {

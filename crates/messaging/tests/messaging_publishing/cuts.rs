@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use messaging::RelayError;
 use rand::RngExt;
+use testkit::until;
 use tokio::{io::AsyncReadExt, net::TcpListener, time::timeout};
 use uuid::Uuid;
 
 use crate::{
     proxy::Proxy,
-    world::{World, broker, counted, event, until},
+    world::{World, broker, counted, event},
 };
 
 #[tokio::test]

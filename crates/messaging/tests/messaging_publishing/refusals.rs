@@ -6,10 +6,10 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use messaging::topology;
-use testkit::Permissions;
+use testkit::{Permissions, until};
 use uuid::Uuid;
 
-use crate::world::{World, broker, counted, event, named, until};
+use crate::world::{World, broker, counted, event, named};
 
 #[tokio::test]
 async fn an_event_that_its_account_may_not_say_waits_and_no_other_is_lost() {

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{World, event, until};
+use crate::world::{World, event};
 
 #[tokio::test]
 async fn of_two_replicas_one_tells_and_each_event_is_told_once() {

@@ -1,7 +1,5 @@
 //! An outbox, a virtual host, relays between them, and ways to wait for what they did.
 
-use std::time::{Duration, Instant};
-
 use chrono::Utc;
 use messaging::{Broker, BrokerConfig, Event, Outbox, RabbitMq, relay};
 use runtime::Stop;
@@ -126,13 +124,4 @@ pub(crate) fn counted(series: &str) -> f64 {
     let text = runtime::telemetry::metrics().unwrap().render();
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.map_or(0.0, |value| value.parse().unwrap())
-}
-
-/// Waits until `condition` holds; fails the test when that takes longer than half a minute.
-pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

@@ -6,9 +6,10 @@ use std::sync::{
 };
 
 use messaging::{Failure, Outbox};
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{World, event, hasty, until};
+use crate::world::{World, event, hasty};
 
 #[tokio::test]
 async fn a_failure_that_passes_leaves_one_effect() {

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use messaging::{Broker, Bus, Failure, Outbox, OutboxStatus, RelayError, relay};
 use runtime::Stop;
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{World, event, until};
+use crate::world::{World, event};
 
 /// The backends that hold the lead of this database.
 async fn leaders(world: &World) -> Vec<i32> {

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use messaging::{Broker, Bus, Consumer};
 use serde_json::json;
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{Running, World, event, named, until};
+use crate::world::{Running, World, event, named};
 
 #[tokio::test]
 async fn each_event_is_told_to_each_consumer_once() {

@@ -9,9 +9,10 @@ use std::{
 };
 
 use messaging::{Broker, Bus, Failure, Retries};
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{World, event, until};
+use crate::world::{World, event};
 
 #[tokio::test]
 async fn the_events_of_an_aggregate_are_told_in_their_order() {

@@ -7,9 +7,10 @@ use std::{
 
 use messaging::{Bus, Failure, Outbox, relay};
 use runtime::Stop;
+use testkit::until;
 use uuid::Uuid;
 
-use crate::world::{World, event, until};
+use crate::world::{World, event};
 
 #[tokio::test]
 async fn a_woken_relay_tells_far_quicker_than_it_polls() {

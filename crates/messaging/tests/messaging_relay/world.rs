@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use chrono::Utc;
@@ -125,15 +125,6 @@ pub(crate) fn named(name: &'static str, subject: Uuid, sequence: i64) -> Event {
 pub(crate) fn hasty(consumers: Vec<Arc<dyn Consumer>>) -> Broker {
     let retries = Retries { tries: 3, first: Duration::from_millis(5), longest: Duration::from_millis(20) };
     Bus::new(consumers).retrying(retries).into()
-}
-
-/// Waits until `condition` holds; fails the test when that takes longer than ten seconds.
-pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 type Behaviour = Box<dyn Fn(&CloudEvent) -> Result<(), Failure> + Send + Sync>;

@@ -6,9 +6,9 @@ use futures::{
     FutureExt,
     future::{LocalBoxFuture, join},
 };
-use testkit::Database;
+use testkit::{Database, until};
 
-use crate::world::{Chance, WINDOW, World, eventually, uuid};
+use crate::world::{Chance, WINDOW, World, uuid};
 
 /// Two who meet, in the order in which they come.
 type Both<'a> = [LocalBoxFuture<'a, ()>; 2];
@@ -39,7 +39,7 @@ async fn meet(database: &Database, lock: &'static str, order: &str, [first, seco
 
 /// Waits until this many sessions wait for a lock.
 async fn waiting(database: &Database, sessions: i64) {
-    eventually("the two have met", || async {
+    until("the two have met", || async {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity
              WHERE datname = current_database() AND wait_event_type = 'Lock'",
@@ -202,7 +202,7 @@ impl Round {
         let order = world.place().await;
         let pay = async {
             let Some((token, moment)) = self.pay else { return };
-            eventually("the order has a payment", || async { world.payment(&order).await.is_some() }).await;
+            until("the order has a payment", || async { world.payment(&order).await.is_some() }).await;
             tokio::time::sleep(moment).await;
             // Refused when the cancel was first.
             let _ = world.pay(&order, token).await;

@@ -1,12 +1,14 @@
 //! The saga by itself, over each of the brokers: both services run as they do in processes of their own.
 
-use crate::world::{Running, WINDOW, World, eventually};
+use testkit::until;
+
+use crate::world::{Running, WINDOW, World};
 
 impl World {
     /// Waits until order and payment are in these statuses and agree.
     async fn ends(&self, order: &str, as_order: &str, as_payment: &str) {
         let end = (as_order.to_owned(), as_payment.to_owned());
-        eventually(&format!("{end:?}"), || async { self.statuses(order).await == end }).await;
+        until(&format!("{end:?}"), || async { self.statuses(order).await == end }).await;
         self.quiet().await;
         self.assert_ends(order, as_order, as_payment).await;
     }
@@ -14,7 +16,7 @@ impl World {
     /// Places an order, and waits until it can be paid.
     async fn payable(&self) -> String {
         let order = self.place().await;
-        eventually("it has a payment", || async { self.payment(&order).await.is_some() }).await;
+        until("it has a payment", || async { self.payment(&order).await.is_some() }).await;
         order
     }
 }

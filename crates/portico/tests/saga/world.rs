@@ -21,7 +21,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 pub(crate) use chance::Chance;
-pub(crate) use running::{Running, eventually};
+pub(crate) use running::Running;
 
 /// What each order comes to, in cents.
 pub(crate) const TOTAL: i64 = 500;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use order::{App, Config};
 use proto::order::v1::CreateOrderRequest;
 use runtime::{Clock, Stop};
-use testkit::Tokens;
+use testkit::{Tokens, until};
 
-use crate::support::{World, create_request, eventually};
+use crate::support::{World, create_request};
 
 fn app(arguments: &[&str]) -> App {
     let clock = Clock::system();
@@ -62,7 +62,7 @@ async fn idempotency_keys_are_deleted_when_their_day_is_over() {
 
     let stop = Stop::new();
     let pruned = async {
-        eventually(|| async {
+        until("the old key is gone", || async {
             let kept: Vec<String> = sqlx::query_scalar("SELECT key FROM idempotency")
                 .fetch_all(world.database.pool())
                 .await

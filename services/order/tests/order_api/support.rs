@@ -1,7 +1,5 @@
 //! A service of its own for each test, and the sentences in which the tests speak.
 
-use std::{future::Future, time::Duration};
-
 use messaging::{CloudEvent, Failure};
 use order::{App, Config};
 use proto::{
@@ -11,7 +9,7 @@ use proto::{
 };
 use runtime::{Clock, Kind, Refusal, grpc::Transport};
 use serde::Serialize;
-use testkit::{Caller, Database, Tokens};
+use testkit::{Caller, Database, Tokens, until};
 use tonic::{Response, Status};
 use uuid::Uuid;
 
@@ -187,7 +185,7 @@ impl World {
 
     /// Waits until this many sessions of the service wait for a lock that another one holds.
     pub(crate) async fn blocked(&self, sessions: i64) {
-        eventually(|| async move {
+        until("the sessions wait for the lock", || async move {
             let blocked: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND application_name = 'order' AND wait_event_type = 'Lock'",
@@ -209,15 +207,6 @@ pub(crate) fn success_of(order: &Order) -> PaymentSucceeded {
         user_id: order.user_id.clone(),
         amount: order.total.clone(),
         ..PaymentSucceeded::default()
-    }
-}
-
-/// Asks again and again until it is so; fails when that takes too long.
-pub(crate) async fn eventually<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while !is_so().await {
-        assert!(tokio::time::Instant::now() < deadline, "it did not come about");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

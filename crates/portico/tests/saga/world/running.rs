@@ -1,13 +1,11 @@
 //! Both services at work by themselves, as in processes of their own.
 
-use std::time::{Duration, Instant};
-
 use messaging::{
     Broker, BrokerConfig, Bus, RabbitMq,
     topology::{Account, EXCHANGE, accounts},
 };
 use runtime::Stop;
-use testkit::Permissions;
+use testkit::{Permissions, until};
 use tokio::task::JoinSet;
 
 use super::World;
@@ -49,7 +47,7 @@ impl World {
     /// Waits until all that was said is told and heard, and nothing is under way at the provider.
     pub(crate) async fn quiet(&self) {
         let mut before = vec![];
-        loop_until("all is quiet", async || {
+        until("all is quiet", async || {
             let now = self.footprint().await;
             let was_quiet = self.unfinished().await == 0 && now == before;
             before = now;
@@ -78,21 +76,5 @@ impl World {
             sum += sqlx::query_scalar::<_, i64>(statement).fetch_one(database.pool()).await.unwrap();
         }
         sum
-    }
-}
-
-/// Asks again and again until it is so.
-///
-/// # Panics
-/// When that takes longer than 30 seconds.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    loop_until(what, async || is_so().await).await;
-}
-
-async fn loop_until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
