@@ -64,7 +64,7 @@ impl Bucket {
             name,
             burst: quota.burst_size().get(),
             each: quota.replenish_interval(),
-            limiter: RateLimiter::new(quota, Kept::new(clients), Ticks(Instant::now())).with_middleware(),
+            limiter: RateLimiter::new(quota, Kept::new(clients), Ticks(Instant::now())),
         }
     }
 
