@@ -34,10 +34,12 @@ pub enum Kind {
     Unavailable,
     /// A fault of ours.
     Internal,
+    /// The hash names no document; clients know it and send the document. It never travels between services.
+    PersistedQueryNotFound,
 }
 
 /// Every kind with its gRPC code, its code in the graph and its HTTP status. The one place where they meet.
-const TABLE: [(Kind, Code, &str, u16); 10] = [
+const TABLE: [(Kind, Code, &str, u16); 11] = [
     (Kind::BadInput, Code::InvalidArgument, "BAD_USER_INPUT", 400),
     (Kind::Unauthenticated, Code::Unauthenticated, "UNAUTHENTICATED", 401),
     (Kind::Forbidden, Code::PermissionDenied, "FORBIDDEN", 403),
@@ -48,6 +50,7 @@ const TABLE: [(Kind, Code, &str, u16); 10] = [
     (Kind::Timeout, Code::DeadlineExceeded, "TIMEOUT", 504),
     (Kind::Unavailable, Code::Unavailable, "SERVICE_UNAVAILABLE", 503),
     (Kind::Internal, Code::Internal, "INTERNAL", 500),
+    (Kind::PersistedQueryNotFound, Code::NotFound, "PERSISTED_QUERY_NOT_FOUND", 400),
 ];
 
 impl Kind {
@@ -206,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_refusal_arrives_as_it_was_sent() {
-        for (kind, ..) in TABLE {
+        for (kind, ..) in TABLE.into_iter().filter(|row| row.0 != Kind::PersistedQueryNotFound) {
             let mut sent =
                 Refusal::new(kind, "SOME_REASON", "some words").retry_after(Duration::from_secs(3));
             sent.violations.push(Violation { field: "items.0.quantity".into(), message: "must be 1".into() });
