@@ -7,6 +7,7 @@
 mod broker;
 mod calls;
 mod database;
+mod proxy;
 mod server;
 mod tokens;
 mod until;
@@ -14,6 +15,7 @@ mod until;
 pub use broker::{Broker, Permissions};
 pub use calls::Calls;
 pub use database::Database;
+pub use proxy::Proxy;
 pub use server::serve;
 pub use tokens::{Caller, Tokens, anonymous};
 pub use until::until;

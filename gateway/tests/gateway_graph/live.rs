@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use chrono::Utc;
 use futures::{SinkExt, StreamExt};
-use messaging::{Event, Outbox};
+use messaging::{Broker, Event, Outbox};
 use runtime::Stop;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ pub(crate) struct Live {
     pub(crate) address: SocketAddr,
     pub(crate) stop: Stop,
     pub(crate) ended: JoinHandle<anyhow::Result<()>>,
+    /// The broker that events are told to.
+    told: Broker,
     outbox: Outbox,
     database: Database,
 }
@@ -43,12 +45,19 @@ impl Live {
 
     /// With these settings beside those of development.
     pub(crate) async fn with(arguments: &[&str]) -> Self {
-        let (world, database) = (World::with(arguments), Database::new("order").await);
+        let world = World::with(arguments);
+        let broker = world.broker.clone();
+        Self::of(world, broker).await
+    }
+
+    /// The gateway of this world, and events that are told to this broker.
+    pub(crate) async fn of(world: World, told: Broker) -> Self {
+        let database = Database::new("order").await;
         let outbox = Outbox::new(database.pool().clone(), "order");
         let (bound, stop) = (world.app.bind().await.unwrap(), Stop::new());
         let address = bound.address().unwrap();
         let ended = tokio::spawn(bound.serve(stop.clone()));
-        Self { world, address, stop, ended, outbox, database }
+        Self { world, address, stop, ended, told, outbox, database }
     }
 
     /// Says that this happened. Gives the event's id.
@@ -72,7 +81,7 @@ impl Live {
         let mut tx = self.database.pool().begin().await.unwrap();
         Outbox::append_in_tx(&mut tx, &events).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(self.outbox.relay_once(&self.world.broker).await.unwrap(), events.len());
+        assert_eq!(self.outbox.relay_once(&self.told).await.unwrap(), events.len());
         events.iter().map(|event| event.id).collect()
     }
 
@@ -83,7 +92,7 @@ impl Live {
 
     /// A socket that has shaken hands and said nothing yet.
     pub(crate) async fn connect(&self) -> Client {
-        Client::open(self.address, &[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
+        Client::connect(self.address).await
     }
 
     /// A socket that was let in as `caller`.
@@ -107,6 +116,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// One that has shaken hands and said nothing yet.
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::open(address, &[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
+    }
+
     /// Shakes hands with these headers; the status of one that was refused.
     pub(crate) async fn open(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Self, u16> {
         // By hand: the crate hangs up on a server that does not take the protocol which was offered.
@@ -164,7 +178,12 @@ impl Client {
     }
 
     pub(crate) async fn init(&mut self, caller: &Caller) {
-        let authorization = format!("Bearer {}", caller.token.expose_secret());
+        self.init_with(caller.token.expose_secret()).await;
+    }
+
+    /// Is let in with this token.
+    pub(crate) async fn init_with(&mut self, token: &str) {
+        let authorization = format!("Bearer {token}");
         self.send(json!({ "type": "connection_init", "payload": { "Authorization": authorization } })).await;
         assert_eq!(self.receive().await, json!({ "type": "connection_ack" }));
     }

@@ -21,6 +21,7 @@ mod rpc_counts;
 mod schema;
 mod server;
 mod subscriptions;
+mod subscriptions_broker;
 mod subscriptions_limits;
 mod subscriptions_protocol;
 mod subscriptions_resume;

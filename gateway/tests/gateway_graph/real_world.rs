@@ -1,6 +1,6 @@
 //! The gateway in front of the real services, each on a fresh Postgres database, with their events told on demand.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::Body,
@@ -12,9 +12,11 @@ use messaging::{Broker, Bus};
 use order::SeedProduct;
 use runtime::{Clock, Sessions, Stop, config::parse};
 use serde_json::{Value, json};
-use testkit::Database;
+use testkit::{Database, until};
 use tokio_util::sync::DropGuard;
 use tower::ServiceExt;
+
+use crate::live::Client;
 
 /// 32 bytes in base64.
 const SECRET_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -68,9 +70,7 @@ impl RealWorld {
         tokio::spawn(sessions.clone().follow(user.transport(), stop.clone()));
         let (background, stopped) = (user.clone(), stop.clone());
         tokio::spawn(async move { background.background(stopped).await });
-        while !sessions.is_loaded() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        until("keys and revocations are loaded", async || sessions.is_loaded()).await;
         user.create_admin(ADMIN, PASSWORD.into()).await.unwrap();
         order
             .seed_products(&[
@@ -80,6 +80,33 @@ impl RealWorld {
             .await
             .unwrap();
         Self { gateway, user, order, payment, broker, _stop: stop.drop_guard(), databases }
+    }
+
+    /// Another gateway, as in a process of its own: it hears of revocations by polling the user service, and what
+    /// `broker` tells it.
+    pub(crate) async fn gateway_apart(&self, broker: Broker) -> Apart {
+        let config: gateway::Config = parse([
+            "gateway",
+            "--environment",
+            "development",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ])
+        .unwrap();
+        let sessions = Sessions::new(&config.tokens, Clock::system());
+        let clients = Clients {
+            user: self.user.transport(),
+            order: self.order.transport(),
+            payment: self.payment.transport(),
+        };
+        let bound = App::build(config, clients, sessions.clone(), broker).bind().await.unwrap();
+        let (address, stop) = (bound.address().unwrap(), Stop::new());
+        tokio::spawn(sessions.clone().follow(self.user.transport(), stop.clone()));
+        tokio::spawn(bound.serve(stop.clone()));
+        until("keys and revocations are loaded", async || sessions.is_loaded()).await;
+        Apart { address, _stop: stop.drop_guard() }
     }
 
     /// Lets all that happened have its effect in the other services.
@@ -156,6 +183,21 @@ impl RealWorld {
         );
         assert_eq!(self.data(who, &query).await["processPayment"]["status"], "SUCCEEDED");
         self.settle().await;
+    }
+}
+
+/// A gateway that listens. It ends with this value.
+pub(crate) struct Apart {
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Apart {
+    /// A socket that was let in as this person.
+    pub(crate) async fn client(&self, who: &Person) -> Client {
+        let mut client = Client::connect(self.address).await;
+        client.init_with(who.token.as_deref().unwrap()).await;
+        client
     }
 }
 

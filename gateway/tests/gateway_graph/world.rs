@@ -148,6 +148,11 @@ impl World {
 
     /// With these settings beside those of development.
     pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::hearing(Broker::from(Bus::new(vec![])), arguments)
+    }
+
+    /// The same, hearing events of this broker.
+    pub(crate) fn hearing(broker: Broker, arguments: &[&str]) -> Self {
         let (tokens, clock) = (Tokens::new(), Clock::system());
         let sessions = tokens.sessions(&clock);
         let (store, calls, faults, heard) = Default::default();
@@ -166,7 +171,6 @@ impl World {
                 *address = "127.0.0.1:0".to_owned();
             }
         }
-        let broker = Broker::from(Bus::new(vec![]));
         let app = App::build(config, clients, sessions.clone(), broker.clone());
         Self { tokens, clock, sessions, store, calls, faults, heard, broker, app }
     }

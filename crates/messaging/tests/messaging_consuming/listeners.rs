@@ -10,13 +10,10 @@ use lapin::{
 };
 use messaging::{Broker, Heard, Listener, topology::EXCHANGE};
 use serde_json::{Value, json};
-use testkit::until;
+use testkit::{Proxy, until};
 use tokio::time::timeout;
 
-use crate::{
-    proxy::Proxy,
-    world::{World, confirming, event, event_with, rabbitmq},
-};
+use crate::world::{World, confirming, event, event_with, rabbitmq};
 
 fn listen(url: &str) -> Listener {
     Broker::from(rabbitmq(url)).listen(&["order.created"])

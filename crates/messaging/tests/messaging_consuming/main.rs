@@ -8,7 +8,6 @@ mod connections;
 mod delays;
 mod limits;
 mod listeners;
-mod proxy;
 #[path = "../messaging_contract/recorder.rs"]
 mod recorder;
 mod stops;

@@ -4,7 +4,6 @@
 
 mod confirms;
 mod cuts;
-mod proxy;
 mod refusals;
 mod replicas;
 mod witness;

@@ -1,4 +1,4 @@
-//! A way to RabbitMQ that can be cut.
+//! A way to a server that can be cut.
 
 use std::{
     net::SocketAddr,
@@ -15,22 +15,24 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Passes on what comes, and counts what goes to the broker. Dropping it closes it.
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
-    /// How many bytes may still go to the broker; then all connections are cut, in the middle of whatever is under way.
+/// Passes on what comes, and counts what goes to the server. Dropping it closes it: from then on nobody listens there.
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How many bytes may still go to the server; then all connections are cut, in the middle of whatever is under way.
     budget: Arc<AtomicU64>,
     cut: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// A proxy to `target` at a free port.
-    pub(crate) async fn new(target: String) -> Self {
+    /// A proxy to `target`, `host:port`, at a free port.
+    pub async fn new(target: String) -> Self {
         Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), target)
     }
 
-    pub(crate) fn at(listener: TcpListener, target: String) -> Self {
+    /// The same behind this listener.
+    pub fn at(listener: TcpListener, target: String) -> Self {
         let budget = Arc::new(AtomicU64::new(u64::MAX));
         let (cut, _) = watch::channel(());
         let address = listener.local_addr().unwrap();
@@ -38,13 +40,20 @@ impl Proxy {
         Self { address, budget, cut, task }
     }
 
-    /// Cuts all connections once this many more bytes have gone to the broker. New ones pass.
-    pub(crate) fn cut_after(&self, bytes: u64) {
+    /// Cuts all connections; new ones pass. Answers how many there were.
+    pub fn cut(&self) -> usize {
+        let connections = self.cut.receiver_count();
+        self.cut.send_replace(());
+        connections
+    }
+
+    /// Cuts all connections once this many more bytes have gone to the server. New ones pass.
+    pub fn cut_after(&self, bytes: u64) {
         self.budget.store(bytes, Ordering::SeqCst);
     }
 
-    /// Whether the last cut has happened.
-    pub(crate) fn was_cut(&self) -> bool {
+    /// Whether the cut of [`Proxy::cut_after`] has happened.
+    pub fn was_cut(&self) -> bool {
         self.budget.load(Ordering::SeqCst) == u64::MAX
     }
 }
@@ -52,7 +61,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
-        let _ = self.cut.send(());
+        self.cut();
     }
 }
 
@@ -63,14 +72,15 @@ async fn accept(listener: TcpListener, target: String, budget: Arc<AtomicU64>, c
         let mut ended = cut.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = pass(client, server, &budget) => { let _ = cut.send(()); }
+                within_budget = pass(client, server, &budget) => if !within_budget { cut.send_replace(()); },
                 _ = ended.changed() => {}
             }
         });
     }
 }
 
-async fn pass(client: TcpStream, server: TcpStream, budget: &AtomicU64) {
+/// Passes on until one of both ends, or the budget does: then `false`.
+async fn pass(client: TcpStream, server: TcpStream, budget: &AtomicU64) -> bool {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let out = async {
@@ -80,11 +90,11 @@ async fn pass(client: TcpStream, server: TcpStream, budget: &AtomicU64) {
             let left = budget.load(Ordering::SeqCst);
             let passed = read.min(usize::try_from(left).unwrap_or(usize::MAX));
             if to_server.write_all(&buffer[..passed]).await.is_err() || read == 0 {
-                return;
+                return true;
             }
             if passed < read {
                 budget.store(u64::MAX, Ordering::SeqCst);
-                return;
+                return false;
             }
             if left != u64::MAX {
                 budget.fetch_sub(passed as u64, Ordering::SeqCst);
@@ -92,7 +102,7 @@ async fn pass(client: TcpStream, server: TcpStream, budget: &AtomicU64) {
         }
     };
     tokio::select! {
-        () = out => {}
-        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+        within_budget = out => within_budget,
+        _ = tokio::io::copy(&mut from_server, &mut to_client) => true,
     }
 }
