@@ -26,6 +26,9 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// How often clients are forgotten whose buckets are full again.
 pub(super) const PRUNE: Duration = Duration::from_secs(10);
 
+/// The mutations whose attempts are counted.
+pub(super) const LIMITED: [&str; 3] = ["login", "register", "refreshToken"];
+
 /// Whom a bucket belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Who {
@@ -53,6 +56,8 @@ struct Buckets {
     login: Bucket,
     register: Bucket,
     refresh: Bucket,
+    /// What all clients are told about the first two.
+    policy: HeaderValue,
 }
 
 impl Rates {
@@ -66,9 +71,13 @@ impl Rates {
         let minute = |name, rate| Bucket::new(name, Refill::Minute(rate), clients);
         // What exceeds the burst would be refused for ever.
         let cost_burst = config.cost_limit_burst.max(largest.try_into().unwrap_or(config.cost_limit_burst));
+        let requests = second("requests", config.rate_limit_per_second, config.rate_limit_burst);
+        let cost = second("cost", config.cost_limit_per_second, cost_burst);
+        let policy = HeaderValue::try_from(format!("{}, {}", requests.policy(), cost.policy()));
         Self(Some(Buckets {
-            requests: second("requests", config.rate_limit_per_second, config.rate_limit_burst),
-            cost: second("cost", config.cost_limit_per_second, cost_burst),
+            policy: policy.expect("names and numbers are what a header may hold"),
+            requests,
+            cost,
             login: minute("login", config.login_limit_per_minute),
             register: minute("register", config.register_limit_per_minute),
             refresh: minute("refreshToken", config.refresh_limit_per_minute),
@@ -109,7 +118,7 @@ impl Rates {
         })
     }
 
-    /// Counts attempts at the mutation `field`: `login`, `register` or `refreshToken`. Others are not limited here.
+    /// Counts attempts at the mutation `field`, if it is one of [`LIMITED`].
     ///
     /// # Errors
     /// ATTEMPT_RATE_EXCEEDED. None of them may be made then.
@@ -138,12 +147,12 @@ impl Rates {
     /// Writes where a caller stands into the headers of an answer that is theirs alone.
     pub(crate) fn tell(&self, headers: &mut HeaderMap, requests: Option<Standing>, cost: Option<Standing>) {
         let (Self(Some(buckets)), Some(requests)) = (self, requests) else { return };
-        let left = match cost {
-            Some(cost) => format!("{}, {}", buckets.requests.left(requests), buckets.cost.left(cost)),
-            None => buckets.requests.left(requests),
-        };
-        write(headers, LEFT, &left);
-        write(headers, POLICY, &format!("{}, {}", buckets.requests.policy(), buckets.cost.policy()));
+        let left = buckets.requests.left(requests);
+        match cost {
+            Some(cost) => write(headers, LEFT, &format!("{left}, {}", buckets.cost.left(cost))),
+            None => write(headers, LEFT, &left),
+        }
+        headers.insert(POLICY, buckets.policy.clone());
     }
 }
 
