@@ -132,3 +132,32 @@ fn collect_reasons(folder: &Path, reasons: &mut BTreeSet<String>) {
 fn migration(service: &str, file: &str) -> String {
     fs::read_to_string(root().join("migrations").join(service).join(file)).unwrap()
 }
+
+/// The text of every test in the repository: Rust sources and those of Node.js and Python.
+fn sources(folder: &Path, texts: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && !["target", "node_modules", "vendor"].contains(&&*name)
+        {
+            sources(&path, texts);
+        } else if ["rs", "mjs", "py"].iter().any(|ending| path.extension().is_some_and(|it| it == *ending)) {
+            texts.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut texts = String::new();
+    sources(root(), &mut texts);
+    let held_by =
+        page.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('|').nth(2));
+    let named: Vec<&str> = held_by.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for test in named {
+        let there = [format!("fn {test}("), format!("\"{test}\"")].iter().any(|form| texts.contains(form));
+        assert!(there || root().join(test).exists(), "docs/security.md names {test}, which is nowhere");
+    }
+}
