@@ -1,5 +1,7 @@
 //! A consumer that writes down what it does.
 
+#![allow(dead_code, reason = "each of the targets that share it asks for a part")]
+
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -17,15 +19,26 @@ pub(crate) struct Recorder {
     events: &'static [&'static str],
     pool: PgPool,
     behaviour: Behaviour,
+    after_commit: Box<dyn Fn() + Send + Sync>,
     takes: Duration,
     calls: AtomicUsize,
+    now: AtomicUsize,
+    most_at_once: AtomicUsize,
 }
 
 impl Recorder {
     pub(crate) fn new(name: &'static str, pool: &PgPool) -> Self {
-        let behaviour = Box::new(|_: &CloudEvent| Ok(()));
-        let (pool, calls) = (pool.clone(), AtomicUsize::new(0));
-        Self { name, events: &["order.created"], pool, behaviour, takes: Duration::ZERO, calls }
+        Self {
+            name,
+            events: &["order.created"],
+            pool: pool.clone(),
+            behaviour: Box::new(|_| Ok(())),
+            after_commit: Box::new(|| ()),
+            takes: Duration::ZERO,
+            calls: AtomicUsize::new(0),
+            now: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+        }
     }
 
     /// Lets it fail, or panic.
@@ -37,6 +50,12 @@ impl Recorder {
         self
     }
 
+    /// Does this when its effect has committed.
+    pub(crate) fn after_commit(mut self, act: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_commit = Box::new(act);
+        self
+    }
+
     pub(crate) fn taking(mut self, takes: Duration) -> Self {
         self.takes = takes;
         self
@@ -45,6 +64,11 @@ impl Recorder {
     /// How often it was asked.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many events it handled at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::SeqCst)
     }
 }
 
@@ -68,6 +92,8 @@ impl Consumer for Recorder {
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             self.calls.fetch_add(1, Ordering::SeqCst);
+            let at_once = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
             sqlx::query(
                 "INSERT INTO effects (consumer, event_id, subject, sequence) VALUES ($1, $2, $3, $4)",
             )
@@ -78,17 +104,24 @@ impl Consumer for Recorder {
             .execute(tx)
             .await?;
             tokio::time::sleep(self.takes).await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
             (self.behaviour)(event)
         })
+    }
+
+    fn committed(&self) {
+        (self.after_commit)();
     }
 }
 
 /// The table of the effects.
 pub(crate) async fn make_effects(pool: &PgPool) {
-    sqlx::query("CREATE TABLE effects (consumer text, event_id uuid, subject uuid, sequence bigint)")
-        .execute(pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "CREATE TABLE effects (number bigserial, consumer text, event_id uuid, subject uuid, sequence bigint)",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
 }
 
 /// How many effects a consumer had, and on how many events.

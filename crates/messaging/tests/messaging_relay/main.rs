@@ -7,5 +7,7 @@ mod leadership;
 mod once;
 mod order;
 mod pruning;
+#[path = "../messaging_contract/recorder.rs"]
+mod recorder;
 mod waking;
 mod world;

@@ -1,22 +1,17 @@
 //! A database with an outbox, consumers that write down what they do, and ways to wait for what the relay did.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
-use futures::future::BoxFuture;
-use messaging::{Broker, Bus, CloudEvent, Consumer, Event, Failure, Outbox, Retries, relay};
+use messaging::{Broker, Bus, Consumer, Event, Outbox, Retries, relay};
 use runtime::Stop;
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use testkit::Database;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+use crate::recorder::{Recorder, make_effects};
 
 /// One database for the outbox and for the consumers.
 pub(crate) struct World {
@@ -27,12 +22,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let database = Database::new("order").await;
-        sqlx::query(
-            "CREATE TABLE effects (number bigserial, consumer text, event_id uuid, subject uuid, sequence bigint)",
-        )
-        .execute(database.pool())
-        .await
-        .unwrap();
+        make_effects(database.pool()).await;
         let outbox = Outbox::new(database.pool().clone(), "order");
         Self { database, outbox }
     }
@@ -43,7 +33,7 @@ impl World {
 
     /// A consumer of `order.created` that always succeeds.
     pub(crate) fn consumer(&self, name: &'static str) -> Recorder {
-        Recorder::new(name, self.pool().clone())
+        Recorder::new(name, self.pool())
     }
 
     /// Commits events in one transaction, without waking anyone.
@@ -125,102 +115,4 @@ pub(crate) fn named(name: &'static str, subject: Uuid, sequence: i64) -> Event {
 pub(crate) fn hasty(consumers: Vec<Arc<dyn Consumer>>) -> Broker {
     let retries = Retries { tries: 3, first: Duration::from_millis(5), longest: Duration::from_millis(20) };
     Bus::new(consumers).retrying(retries).into()
-}
-
-type Behaviour = Box<dyn Fn(&CloudEvent) -> Result<(), Failure> + Send + Sync>;
-
-/// Writes an effect into its transaction, and then does as it is told.
-pub(crate) struct Recorder {
-    name: &'static str,
-    events: &'static [&'static str],
-    pool: PgPool,
-    behaviour: Behaviour,
-    after_commit: Box<dyn Fn() + Send + Sync>,
-    takes: Duration,
-    /// How often it was asked.
-    pub(crate) calls: AtomicUsize,
-    now: AtomicUsize,
-    /// How many events it handled at once, at most.
-    pub(crate) most_at_once: AtomicUsize,
-}
-
-impl Recorder {
-    fn new(name: &'static str, pool: PgPool) -> Self {
-        Self {
-            name,
-            events: &["order.created"],
-            pool,
-            behaviour: Box::new(|_| Ok(())),
-            after_commit: Box::new(|| ()),
-            takes: Duration::ZERO,
-            calls: AtomicUsize::new(0),
-            now: AtomicUsize::new(0),
-            most_at_once: AtomicUsize::new(0),
-        }
-    }
-
-    /// Lets it fail, or panic.
-    pub(crate) fn that(
-        mut self,
-        behaviour: impl Fn(&CloudEvent) -> Result<(), Failure> + Send + Sync + 'static,
-    ) -> Self {
-        self.behaviour = Box::new(behaviour);
-        self
-    }
-
-    pub(crate) fn after_commit(mut self, act: impl Fn() + Send + Sync + 'static) -> Self {
-        self.after_commit = Box::new(act);
-        self
-    }
-
-    pub(crate) fn taking(mut self, takes: Duration) -> Self {
-        self.takes = takes;
-        self
-    }
-
-    pub(crate) fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-}
-
-impl Consumer for Recorder {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn events(&self) -> &'static [&'static str] {
-        self.events
-    }
-
-    fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    fn handle<'a>(
-        &'a self,
-        tx: &'a mut PgConnection,
-        event: &'a CloudEvent,
-    ) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            self.calls.fetch_add(1, Ordering::SeqCst);
-            let at_once = self.now.fetch_add(1, Ordering::SeqCst) + 1;
-            self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-            tokio::time::sleep(self.takes).await;
-            self.now.fetch_sub(1, Ordering::SeqCst);
-            sqlx::query(
-                "INSERT INTO effects (consumer, event_id, subject, sequence) VALUES ($1, $2, $3, $4)",
-            )
-            .bind(self.name)
-            .bind(event.id)
-            .bind(event.subject)
-            .bind(event.sequence())
-            .execute(tx)
-            .await?;
-            (self.behaviour)(event)
-        })
-    }
-
-    fn committed(&self) {
-        (self.after_commit)();
-    }
 }
