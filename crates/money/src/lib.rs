@@ -122,6 +122,21 @@ mod tests {
         }
 
         #[test]
+        fn what_is_written_by_hand_is_read_to_the_last_cent(whole in 0..i64::MAX / 100, cents in 0..100_i64) {
+            let read = Money::parse(&format!("{whole}.{cents:02}"), Currency::USD);
+            prop_assert_eq!(read, Ok(Money::new(whole * 100 + cents, Currency::USD)));
+        }
+
+        #[test]
+        fn what_is_read_is_written_so_that_it_reads_the_same(text in "0{0,3}[0-9]{1,20}(\\.[0-9]{1,4})?") {
+            for currency in [Currency::USD, Currency::JPY, Currency::KWD] {
+                if let Ok(money) = Money::parse(&text, currency) {
+                    prop_assert_eq!(Money::parse(&money.to_string(), currency), Ok(money));
+                }
+            }
+        }
+
+        #[test]
         fn no_text_panics(text in ".*") {
             let _ = Money::parse(&text, Currency::USD);
         }

@@ -83,6 +83,7 @@ pub fn batch<K: FromStr>(keys: &[String]) -> Result<Vec<K>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
@@ -108,6 +109,27 @@ mod tests {
         }
         for cursor in ["x", "AAAA", "\0", "=", "🙈", "bm90IGEgdXVpZA"] {
             assert_eq!(Page::<Uuid>::parse(request(1, cursor)).unwrap_err().reason, "CURSOR_INVALID");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_comes_back_out_of_its_cursor(keys in prop::collection::vec(".+", 1..5)) {
+            let page = Page::<String>::parse(request(100, "")).unwrap();
+            let info = page.finish(&mut keys.clone(), None, String::clone);
+            let next = Page::<String>::parse(request(100, &info.end_cursor)).unwrap();
+            prop_assert_eq!(next.after.as_ref(), keys.last());
+        }
+
+        #[test]
+        fn whatever_is_sent_as_a_cursor_is_read_or_refused(limit: i32, cursor in ".*") {
+            match Page::<Uuid>::parse(request(limit, &cursor)) {
+                Ok(page) => prop_assert!((1..=MAX_PAGE).contains(&page.limit)),
+                Err(refusal) => {
+                    let reason = refusal.reason.as_ref();
+                    prop_assert!(["PAGE_SIZE_OUT_OF_RANGE", "CURSOR_INVALID"].contains(&reason), "{reason}");
+                }
+            }
         }
     }
 }
