@@ -21,10 +21,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use crate::{
     Clients, Config,
     clients::Services,
-    http::{self, Edge},
+    http::{self, Edge, headers},
     ide,
     jwks::jwks,
-    server,
+    rest, server,
 };
 
 /// The gateway, wired and not yet listening.
@@ -51,7 +51,8 @@ impl App {
         if config.shows_ide() {
             router = router.merge(ide::router());
         }
-        let router = router.fallback(http::unknown_path);
+        let router = router.merge(rest::router(edge.clone(), config.shows_ide()));
+        let router = headers::dress(router.fallback(http::unknown_path), &config.requests);
         Self { config, sessions, users, broker, edge, router }
     }
 
@@ -62,7 +63,7 @@ impl App {
 
     /// What has to hold before requests are taken. A service that is down costs its own fields, not the gateway.
     pub fn checks(&self) -> Vec<Check> {
-        vec![self.sessions.check()]
+        vec![self.sessions.check(), self.edge.admission.check()]
     }
 
     /// Takes both ports.

@@ -1,10 +1,20 @@
 //! The settings of the gateway, from arguments and the environment.
 
+mod documents;
+mod limits;
+mod rates;
+mod requests;
+
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use messaging::BrokerConfig;
 use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
+
+pub use documents::{DocumentConfig, Trusting};
+pub use limits::{LimitConfig, Limiting};
+pub use rates::RateConfig;
+pub use requests::{Origin, RequestConfig};
 
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,6 +62,18 @@ pub struct Config {
     /// How much memory the parsed documents may take that are kept for the next request, in bytes.
     #[arg(long, env = "GATEWAY_DOCUMENT_CACHE_BYTES", default_value_t = 8 * 1024 * 1024)]
     pub document_cache_bytes: u64,
+    /// Which requests are taken, and what answers tell browsers.
+    #[command(flatten)]
+    pub requests: RequestConfig,
+    /// What one request may be.
+    #[command(flatten)]
+    pub limits: LimitConfig,
+    /// How often clients may ask.
+    #[command(flatten)]
+    pub rates: RateConfig,
+    /// Which documents are taken, and how long public answers may be kept.
+    #[command(flatten)]
+    pub documents: DocumentConfig,
     /// How long answers may stream, and to how many.
     #[command(flatten)]
     pub streams: StreamConfig,
@@ -93,6 +115,14 @@ pub struct StreamConfig {
 }
 
 impl Config {
+    /// Looks at what can only be judged with all settings at hand: trusted documents must be valid and within the limits.
+    ///
+    /// # Errors
+    /// A line that names the setting.
+    pub fn check(&self) -> Result<(), String> {
+        crate::http::check_trusted(self)
+    }
+
     /// Whether `/` shows the IDE.
     pub fn shows_ide(&self) -> bool {
         self.ide.map_or(self.environment == Environment::Development, |switch| switch == Switch::On)

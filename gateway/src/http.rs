@@ -5,91 +5,177 @@
 //! What is wrong with a request as a whole is found before any of it runs. Every refusal is an answer in GraphQL's
 //! form, with the id under which the log tells more.
 
+pub(crate) mod address;
+pub(crate) mod admit;
+mod batch;
 mod check;
 mod coerce;
+mod cost;
 mod document;
 mod execute;
+mod forgery;
+pub(crate) mod headers;
+mod limits;
 mod live;
+mod merge;
+mod negotiate;
+mod persisted;
+mod public;
+pub(crate) mod rate;
 mod read;
 mod respond;
 mod socket;
 mod stream;
 mod subscribe;
+mod trusted;
 mod viewer;
 
 use std::{sync::Arc, time::Duration};
 
-use async_graphql::{ValidationMode, parser::types::OperationType};
+use async_graphql::parser::types::OperationType;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::Response,
 };
+use identity::Viewer;
 use messaging::{Broker, Heard, revocations};
 use proto::{DomainEvent, user::v1::SessionRevoked};
 use runtime::{Kind, Refusal, Sessions, Stop};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::Instrument;
-use uuid::Uuid;
 
 use crate::{
     Config,
     clients::Services,
     config::StreamConfig,
     events::Hub,
-    graphql::{Schema, schema},
+    graphql::{PublicFields, Schema, Validation, schema},
     server::Connection,
 };
-use coerce::Inputs;
-use document::Documents;
+use address::Proxies;
+use admit::Admission;
+use cost::Costs;
+use document::{Document, Documents};
 use execute::Answer;
+use headers::Origins;
+use limits::Limits;
 use live::Live;
+use merge::Merge;
+use negotiate::{Accepted, MediaType, Streams};
+use persisted::Persisted;
+use rate::Rates;
 use read::Inquiry;
-use respond::{MediaType, Refused};
-use stream::{Following, Streams};
+use stream::Following;
 use subscribe::Subscription;
-use viewer::Caller;
+use trusted::Trusted;
 
-/// The header that names a request, in both directions.
-const REQUEST_ID: &str = "x-request-id";
-/// The longest request id that is taken from a client.
-const LONGEST_REQUEST_ID: usize = 64;
+pub(crate) use trusted::check as check_trusted;
+pub use trusted::{
+    making::{DocumentFault, DocumentFile, manifest},
+    manifest::Manifest,
+};
+
+// What REST takes from here.
+pub(crate) use coerce::Inputs;
+pub(crate) use forgery::check as check_forgery;
+pub(crate) use headers::RequestId;
+pub(crate) use public::Keeping;
+pub(crate) use rate::{Standing, tell_refusal};
+pub(crate) use read::{collect, require_json};
+pub(crate) use respond::Refused;
+pub(crate) use viewer::{Caller, identify};
+
 /// How long before the end of a request its calls must be answered, so that what did come is still sent.
-const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
+pub(crate) const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
+
+/// The header by which a client asks what its operation cost. One that is ours keeps caches away.
+const TELL_COST: &str = "x-portico-cost";
 
 /// What all requests share.
 pub(crate) struct Edge {
     schema: Schema,
+    /// The same for who may know its names: what is wrong with a document is told with what may have been meant.
+    suggesting: Schema,
     /// The same for documents that it has found to be valid.
     unvalidating: Schema,
     inputs: Inputs,
     documents: Documents,
-    services: Arc<Services>,
+    public_fields: PublicFields,
+    /// How long caches may keep a public answer, in seconds; 0 is not at all.
+    pub(crate) public_max_age: u32,
+    merge: Merge,
+    persisted: Persisted,
+    trusted: Trusted,
+    pub(crate) services: Arc<Services>,
     sessions: Sessions,
     hub: Arc<Hub>,
     live: Arc<Live>,
     streams: StreamConfig,
+    /// The room for requests of any kind.
+    pub(crate) admission: Admission,
+    pub(crate) proxies: Proxies,
+    pub(crate) rates: Rates,
+    limits: Limits,
+    /// Those whose pages may ask, beside our own.
+    pub(crate) origins: Origins,
+    /// How many operations may come together; 0 for one at a time.
+    batch: u8,
+    pub(crate) largest_body: usize,
     introspection: bool,
-    rpc_timeout: Duration,
-    request_timeout: Duration,
+    pub(crate) rpc_timeout: Duration,
+    pub(crate) request_timeout: Duration,
 }
 
 impl Edge {
     pub(crate) fn new(config: &Config, services: Arc<Services>, sessions: Sessions) -> Self {
-        let (schema, unvalidating) = (schema(ValidationMode::Strict), schema(ValidationMode::Fast));
+        let [schema, suggesting, unvalidating] =
+            [Validation::Strict, Validation::Suggesting, Validation::Skipped].map(schema);
+        let documents = Documents::new(config.document_cache_bytes, Costs::of(&schema.sdl()));
+        let limits = Limits::new(&config.limits);
+        let (switch, bytes) = (config.documents.persisted_queries, config.documents.persisted_query_bytes);
         Self {
-            inputs: Inputs::of(&schema),
-            documents: Documents::new(config.document_cache_bytes),
+            inputs: Inputs::of(&schema.sdl()),
+            trusted: Trusted::new(&config.documents, &documents, &limits),
+            persisted: Persisted::new(switch, bytes),
+            documents,
+            public_fields: PublicFields::of(&schema),
+            public_max_age: config.documents.public_max_age,
+            merge: Merge::default(),
             schema,
+            suggesting,
             unvalidating,
             services,
             hub: Arc::new(Hub::new(config.streams.event_window, config.streams.event_window_bytes)),
             live: Arc::new(Live::new(sessions.clone(), config.streams.sockets_per_user)),
             streams: config.streams.clone(),
             sessions,
+            admission: Admission::new(config.limits.requests),
+            proxies: Proxies::new(config.rates.trusted_proxies.clone()),
+            rates: Rates::new(&config.rates, config.limits.cost),
+            limits,
+            origins: Origins::new(&config.requests.cors_origins),
+            batch: config.requests.batch,
+            largest_body: config.limits.body,
             introspection: config.allows_introspection(),
             rpc_timeout: config.rpc_timeout,
             request_timeout: config.request_timeout,
+        }
+    }
+}
+
+impl Edge {
+    /// Whether this viewer may know the schema. An admin may where others may not.
+    fn shows_schema(&self, viewer: Option<Viewer>) -> bool {
+        self.introspection || viewer.is_some_and(|viewer| viewer.is_admin())
+    }
+
+    /// The schema on which a document of this viewer runs.
+    fn schema(&self, document: &Document, viewer: Option<Viewer>) -> &Schema {
+        match (document.is_known_to_be_valid(), self.shows_schema(viewer)) {
+            (true, _) => &self.unvalidating,
+            (false, true) => &self.suggesting,
+            (false, false) => &self.schema,
         }
     }
 }
@@ -101,10 +187,16 @@ impl Edge {
         let mut listener = broker.listen(&names);
         let mut look = tokio::time::interval(live::LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut prune = tokio::time::interval(rate::PRUNE);
+        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = look.tick() => self.live.look(),
+                _ = look.tick() => {
+                    self.live.look();
+                    self.admission.tell();
+                }
+                _ = prune.tick() => self.rates.prune(),
                 heard = listener.next() => self.hear(&heard),
             }
         }
@@ -124,12 +216,14 @@ impl Edge {
 /// Answers a GraphQL request.
 pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers());
-    let media_type = MediaType::accepted(request.headers());
+    let id = RequestId::of_request(&request);
+    let id = id.as_str();
+    let accepted = Accepted::of(request.headers());
+    let media_type = accepted.as_ref().map_or(MediaType::Json, |accepted| accepted.media_type);
     let span = tracing::info_span!("graphql", request_id = id);
-    let work = answer(&edge, request, &id, started + edge.request_timeout).instrument(span);
+    let work = answer(&edge, request, accepted, id, started + edge.request_timeout).instrument(span);
     let outcome = timeout(edge.request_timeout, work).await.unwrap_or_else(|_| Err(timed_out()));
-    let response = outcome.unwrap_or_else(|refused| respond::respond(Err(refused), media_type, &id));
+    let response = outcome.unwrap_or_else(|refused| respond::respond(Err(refused), media_type, id));
     metrics::histogram!("graphql_request_duration_seconds", "status" => response.status().as_str().to_owned())
         .record(started.elapsed().as_secs_f64());
     response
@@ -139,19 +233,28 @@ pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> 
 async fn answer(
     edge: &Arc<Edge>,
     request: Request,
+    accepted: Result<Accepted, Refused>,
     id: &str,
     deadline: Instant,
 ) -> Result<Response, Refused> {
+    let _place = edge.admission.enter().map_err(Refused::by_kind)?;
     if socket::is_asked_for(request.headers()) {
         return socket::open(edge, request).await;
     }
+    let Accepted { media_type, streams } = accepted?;
     let (head, body) = request.into_parts();
+    forgery::check(&edge.origins, &head)?;
     // Before the body is read: a stranger's megabyte is not worth it.
     let caller = viewer::identify(edge, &head).await?;
-    let source = read::source(&head, body).await?;
+    let standing = edge.rates.requests(&caller, 1).map_err(Refused::by_kind)?;
+    let caller = Arc::new(caller);
+    let source = read::source(&head, body, edge.largest_body).await?;
+    if let Some(operations) = batch::operations(&source, edge.batch)? {
+        return Ok(batch::answer(edge, &caller, operations, (id, deadline), media_type).await);
+    }
     let inquiry = read::inquiry(&source)?;
-    let streams = Streams::accepted(&head.headers);
-    let asked = Asked { caller: Arc::new(caller), id, deadline, streams: streams != Streams::Never };
+    let tells_cost = head.headers.contains_key(TELL_COST);
+    let asked = Asked { caller, id, deadline, streams: streams != Streams::Never, tells_cost };
     let viewer = asked.caller.viewer;
     let following = match run(edge, asked, inquiry).await {
         Ok(Outcome::Subscription(subscription)) => {
@@ -161,7 +264,15 @@ async fn answer(
             return Ok(stream::once(edge, Ok(answer), id));
         }
         Ok(Outcome::Answer(answer)) => {
-            return Ok(respond::respond(Ok(answer), MediaType::accepted(&head.headers), id));
+            let keeping = Keeping::of(&answer, &head, edge.public_max_age);
+            let mut response = respond::respond(Ok(answer), media_type, id);
+            return Ok(match keeping {
+                Some(keeping) => keeping.tell(response).await,
+                None => {
+                    edge.rates.tell(response.headers_mut(), standing, None);
+                    response
+                }
+            });
         }
         Err(refused) => Err(refused),
     };
@@ -184,6 +295,8 @@ struct Asked<'a> {
     deadline: Instant,
     /// Whether the answer may stream.
     streams: bool,
+    /// Whether the answer says what it cost.
+    tells_cost: bool,
 }
 
 /// What an operation came to.
@@ -193,10 +306,13 @@ enum Outcome {
 }
 
 /// The way of an operation that was read through the other stages, whatever carries it.
-async fn run(edge: &Arc<Edge>, asked: Asked<'_>, inquiry: Inquiry<'_>) -> Result<Outcome, Refused> {
-    let Asked { caller, id, deadline, streams } = asked;
-    let document = edge.documents.parse(&inquiry.query)?;
-    let operation = check::check(edge, &document, &inquiry)?;
+async fn run(edge: &Arc<Edge>, asked: Asked<'_>, mut inquiry: Inquiry<'_>) -> Result<Outcome, Refused> {
+    let Asked { caller, id, deadline, streams, tells_cost } = asked;
+    let found = persisted::find(edge, &mut inquiry, caller.viewer)?;
+    let checked = check::check(edge, &found.document, &inquiry, caller.viewer)?;
+    let standing = checked.charge(edge, &caller).map_err(Refused::by_kind)?;
+    let document = found.keep(edge, &inquiry.query);
+    let operation = checked.operation;
     if operation == OperationType::Subscription {
         if !streams {
             return Err(Refused::by_kind(not_streaming()));
@@ -204,11 +320,25 @@ async fn run(edge: &Arc<Edge>, asked: Asked<'_>, inquiry: Inquiry<'_>) -> Result
         let subscription = subscribe::start(edge, &document, inquiry, caller, id).await?;
         return Ok(Outcome::Subscription(subscription));
     }
-    let context = caller.context(id, deadline - TIME_TO_ANSWER);
-    execute::execute(edge, &document, inquiry, caller.viewer, context).await.map(Outcome::Answer)
+    let public = public::is_public(edge, &document, operation, &inquiry);
+    let outcome = if public {
+        merge::run(edge, document, inquiry, id).await
+    } else {
+        let context = caller.context(id, deadline - TIME_TO_ANSWER);
+        execute::execute(edge, &document, inquiry, caller.viewer, context).await
+    };
+    if operation == OperationType::Mutation {
+        edge.merge.changed();
+    }
+    let mut answer = public::mark(outcome?, public);
+    if tells_cost {
+        let told = checked.cost.told(edge.limits.most_points(), standing);
+        answer.extensions.insert("cost".to_owned(), told);
+    }
+    Ok(Outcome::Answer(answer))
 }
 
-fn timed_out() -> Refused {
+pub(crate) fn timed_out() -> Refused {
     let refusal = Refusal::new(Kind::Timeout, "REQUEST_TIMEOUT", "the request took too long");
     Refused::by_http(StatusCode::GATEWAY_TIMEOUT, refusal)
 }
@@ -220,19 +350,8 @@ fn not_streaming() -> Refusal {
 
 /// Says that nothing is here, in the form of every other refusal.
 pub(crate) async fn unknown_path(request: Request) -> Response {
-    let id = request_id(request.headers());
+    let id = RequestId::of_request(&request);
     let refusal =
         Refusal::new(Kind::NotFound, "NOT_FOUND", "there is nothing at this path; the graph is at /graphql");
-    respond::respond(Err(Refused::by_http(StatusCode::NOT_FOUND, refusal)), MediaType::Json, &id)
-}
-
-/// The client's own id of the request when it is well formed, else a new one. It ends up in logs, so it must not be
-/// able to hold anything else.
-fn request_id(headers: &HeaderMap) -> String {
-    let well_formed = |id: &&str| {
-        (1..=LONGEST_REQUEST_ID).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(well_formed);
-    given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    respond::respond(Err(Refused::by_http(StatusCode::NOT_FOUND, refusal)), MediaType::Json, id.as_str())
 }

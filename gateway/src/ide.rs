@@ -22,7 +22,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// What `index.html` carries where an answer's nonce belongs.
-const NONCE_MARK: &str = "{{nonce}}";
+pub(crate) const NONCE_MARK: &str = "{{nonce}}";
 
 /// A file of `gateway/ide/`: the name that `index.html` calls it by, its media type, its bytes.
 struct Asset {
@@ -114,7 +114,7 @@ fn hashed_name(asset: &Asset) -> String {
 }
 
 /// 128 random bits, as <https://www.w3.org/TR/CSP3/#security-nonces> asks for.
-fn fresh_nonce() -> Result<String, aws_lc_rs::error::Unspecified> {
+pub(crate) fn fresh_nonce() -> Result<String, aws_lc_rs::error::Unspecified> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes)?;
     Ok(STANDARD.encode(bytes))
@@ -122,7 +122,7 @@ fn fresh_nonce() -> Result<String, aws_lc_rs::error::Unspecified> {
 
 /// Styles carry the nonce as well, because GraphiQL's dialogs add a style element; `data:` images are the
 /// editor's underlines. `connect-src 'self'` covers WebSockets of the same origin.
-fn content_security_policy(nonce: &str) -> String {
+pub(crate) fn content_security_policy(nonce: &str) -> String {
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; \
          img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

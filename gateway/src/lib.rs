@@ -12,9 +12,15 @@ mod graphql;
 mod http;
 mod ide;
 mod jwks;
+mod rest;
 mod server;
 
 pub use app::{App, Bound};
 pub use clients::Clients;
-pub use config::{Config, StreamConfig, Switch};
+pub use config::{
+    Config, DocumentConfig, LimitConfig, Limiting, Origin, RateConfig, RequestConfig, StreamConfig, Switch,
+    Trusting,
+};
 pub use graphql::sdl;
+pub use http::{DocumentFault, DocumentFile, Manifest, manifest};
+pub use rest::openapi;

@@ -8,6 +8,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     let config: Config = runtime::config::load();
+    if let Err(fault) = config.check() {
+        eprintln!("gateway: {fault}; `gateway --help` lists the settings");
+        std::process::exit(runtime::config::EXIT_USAGE);
+    }
     let log = config.logs.clone();
     runtime::lifecycle::run(&log, |stop| async move {
         let sessions = runtime::Sessions::new(&config.tokens, runtime::Clock::system());

@@ -52,7 +52,12 @@ pub struct LimitConfig {
     #[arg(long = "limit-cost", env = "GATEWAY_LIMIT_COST", default_value_t = 5_000)]
     pub cost: u32,
     /// How many parts of the schema an operation may ask for.
-    #[arg(long = "limit-introspection", env = "GATEWAY_LIMIT_INTROSPECTION", default_value_t = 100_000)]
+    #[arg(
+        id = "limit-introspection",
+        long = "limit-introspection",
+        env = "GATEWAY_LIMIT_INTROSPECTION",
+        default_value_t = 200_000
+    )]
     pub introspection: u32,
     /// How deep lists and objects may be nested in the variables.
     #[arg(long = "limit-variables-depth", env = "GATEWAY_LIMIT_VARIABLES_DEPTH", default_value_t = 10)]

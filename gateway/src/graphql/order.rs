@@ -9,8 +9,13 @@ use std::{
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use futures::future::try_join_all;
-use proto::{common::v1::Access, order::v1};
+use proto::{
+    common::v1::{Access, PageRequest},
+    order::v1,
+};
 use runtime::Refusal;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
@@ -40,8 +45,9 @@ pub(super) const RULES: Rules = &[
 ];
 
 /// Where an order stands: PENDING, CONFIRMED, SHIPPED, DELIVERED one after the other; CANCELLED from the first two.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-enum OrderStatus {
+#[derive(Enum, Serialize, ToSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum OrderStatus {
     /// Placed, not yet paid.
     Pending,
     /// Paid.
@@ -300,12 +306,7 @@ impl OrderQuery {
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<Order>, Refusal>> {
-        let OrderFilter { user_id, status } = filter.unwrap_or_default();
-        let request = v1::ListOrdersRequest {
-            page: Some(page::request(context, limit, after)),
-            user_id: user_id.map(|id| id.0).unwrap_or_default(),
-            status: status.map_or(v1::OrderStatus::Unspecified, Into::into).into(),
-        };
+        let request = filter.unwrap_or_default().into_request(page::request(context, limit, after));
         Some(list(Visit::of(context).calls(), request).await)
     }
 
@@ -322,9 +323,8 @@ impl OrderQuery {
             Err(refusal) => return Some(Err(refusal)),
         };
         let request = v1::ListOrdersRequest {
-            page: Some(page::request(context, limit, after)),
             user_id: viewer.user_id.to_string(),
-            status: v1::OrderStatus::Unspecified.into(),
+            ..OrderFilter::default().into_request(page::request(context, limit, after))
         };
         Some(list(visit.calls(), request).await)
     }
@@ -336,12 +336,26 @@ impl OrderQuery {
 }
 
 /// Which orders are wanted; what is left out does not matter.
-#[derive(InputObject, Default)]
-struct OrderFilter {
+#[derive(InputObject, IntoParams, Default)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(crate) struct OrderFilter {
     /// Only those of this user.
+    #[param(value_type = Option<String>, nullable = false)]
     user_id: Option<ID>,
     /// Only those that stand there.
+    #[param(inline, nullable = false)]
     status: Option<OrderStatus>,
+}
+
+impl OrderFilter {
+    /// A page of these.
+    pub(crate) fn into_request(self, page: PageRequest) -> v1::ListOrdersRequest {
+        v1::ListOrdersRequest {
+            page: Some(page),
+            user_id: self.user_id.map(|id| id.0).unwrap_or_default(),
+            status: self.status.map_or(v1::OrderStatus::Unspecified, Into::into).into(),
+        }
+    }
 }
 
 async fn list(calls: &Calls, request: v1::ListOrdersRequest) -> Result<Page<Order>, Refusal> {
@@ -350,30 +364,38 @@ async fn list(calls: &Calls, request: v1::ListOrdersRequest) -> Result<Page<Orde
 }
 
 /// A line that is ordered.
-#[derive(InputObject)]
+#[derive(InputObject, ToSchema)]
+#[schema(rename_all = "camelCase")]
 struct CreateOrderItemInput {
     /// The id of the product.
+    #[schema(value_type = String, example = "prod-1")]
     product_id: ID,
     /// Not used: the name is that of the product.
     product_name: Option<String>,
     /// How many, 1 to 10,000.
+    #[schema(minimum = 1, maximum = 10_000)]
     quantity: i32,
     /// The price that the buyer saw; when the product costs something else by now, the order is refused.
     unit_price: Option<Decimal>,
 }
 
 /// An order that is placed.
-#[derive(InputObject)]
-struct CreateOrderInput {
+#[derive(InputObject, ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CreateOrderInput {
     /// Where it goes, 1 to 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     shipping_address: String,
     /// What the buyer wants us to know, up to 2,000 characters.
+    #[schema(max_length = 2_000)]
     notes: Option<String>,
     /// The currency of all products (ISO 4217); when absent, that of the products.
     currency: Option<String>,
     /// A text of the client's own making, up to 128 characters: a repeat with the same one places no second order.
+    #[schema(max_length = 128)]
     idempotency_key: Option<String>,
     /// What is ordered, 1 to 100 lines.
+    #[schema(min_items = 1, max_items = 100)]
     items: Vec<CreateOrderItemInput>,
 }
 

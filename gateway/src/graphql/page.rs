@@ -3,10 +3,13 @@
 use async_graphql::{Context, OutputType, SimpleObject};
 use proto::common::v1;
 
-use super::{order::Order, payment::Payment, product::Product, user::User};
+use super::{order::Order, payment::Payment, product::Product, public::Public, user::User};
+
+/// A page of something private is private by the field that leads to it.
+pub(super) const PUBLIC: Public = &[("PageInfo", &["total", "hasMore", "endCursor"])];
 
 /// How many rows a list has when the client does not say.
-pub(super) const DEFAULT_LIMIT: i32 = 20;
+pub(crate) const DEFAULT_LIMIT: i32 = 20;
 
 /// Where a page stands in its list.
 #[derive(SimpleObject)]

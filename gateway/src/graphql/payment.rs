@@ -5,8 +5,13 @@ mod events;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
-use proto::{common::v1::Access, payment::v1};
+use proto::{
+    common::v1::{Access, PageRequest},
+    payment::v1,
+};
 use runtime::Refusal;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
@@ -36,8 +41,9 @@ pub(super) const RULES: Rules = &[
 
 /// Where a payment stands: PENDING, SUCCEEDED, PARTIALLY_REFUNDED, REFUNDED one after the other; CANCELLED from the
 /// first.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-enum PaymentStatus {
+#[derive(Enum, Serialize, ToSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum PaymentStatus {
     /// Not yet paid.
     Pending,
     /// Paid.
@@ -276,12 +282,7 @@ impl PaymentQuery {
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<Payment>, Refusal>> {
-        let PaymentFilter { user_id, status } = filter.unwrap_or_default();
-        let request = v1::ListPaymentsRequest {
-            page: Some(page::request(context, limit, after)),
-            user_id: user_id.map(|id| id.0).unwrap_or_default(),
-            status: status.map_or(v1::PaymentStatus::Unspecified, Into::into).into(),
-        };
+        let request = filter.unwrap_or_default().into_request(page::request(context, limit, after));
         Some(list(Visit::of(context).calls(), request).await)
     }
 
@@ -298,9 +299,8 @@ impl PaymentQuery {
             Err(refusal) => return Some(Err(refusal)),
         };
         let request = v1::ListPaymentsRequest {
-            page: Some(page::request(context, limit, after)),
             user_id: viewer.user_id.to_string(),
-            status: v1::PaymentStatus::Unspecified.into(),
+            ..PaymentFilter::default().into_request(page::request(context, limit, after))
         };
         Some(list(visit.calls(), request).await)
     }
@@ -312,12 +312,26 @@ impl PaymentQuery {
 }
 
 /// Which payments are wanted; what is left out does not matter.
-#[derive(InputObject, Default)]
-struct PaymentFilter {
+#[derive(InputObject, IntoParams, Default)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(crate) struct PaymentFilter {
     /// Only those of this user.
+    #[param(value_type = Option<String>, nullable = false)]
     user_id: Option<ID>,
     /// Only those that stand there.
+    #[param(inline, nullable = false)]
     status: Option<PaymentStatus>,
+}
+
+impl PaymentFilter {
+    /// A page of these.
+    pub(crate) fn into_request(self, page: PageRequest) -> v1::ListPaymentsRequest {
+        v1::ListPaymentsRequest {
+            page: Some(page),
+            user_id: self.user_id.map(|id| id.0).unwrap_or_default(),
+            status: self.status.map_or(v1::PaymentStatus::Unspecified, Into::into).into(),
+        }
+    }
 }
 
 async fn list(calls: &Calls, request: v1::ListPaymentsRequest) -> Result<Page<Payment>, Refusal> {

@@ -15,6 +15,7 @@ use super::{
     entity::Entity,
     loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
+    public::Public,
     rules::Rules,
     scalars::{Amount, DateTime, Decimal, Id},
 };
@@ -22,6 +23,12 @@ use crate::clients::{Calls, answer, required};
 
 pub(super) const RULES: Rules =
     &[("product", Access::Public), ("products", Access::Public), ("upsertProduct", Access::Admin)];
+
+pub(super) const PUBLIC: Public = &[
+    ("Query", &["product", "products"]),
+    ("ProductPage", &["data", "pageInfo"]),
+    ("Product", &["id", "name", "unitPrice", "currency", "active", "createdAt", "updatedAt"]),
+];
 
 /// Something that can be ordered.
 pub(super) type Product = Entity<ProductFields>;

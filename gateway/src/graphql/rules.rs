@@ -14,6 +14,7 @@ use async_graphql::{
     resolver_utils::{ContainerType, resolve_container},
 };
 use futures::{Stream, future::ready, stream};
+use identity::Viewer;
 use proto::common::v1::Access;
 use runtime::Refusal;
 
@@ -22,7 +23,8 @@ use super::{Visit, event, order, payment, product, user};
 /// The rules of one entity's root fields.
 pub(super) type Rules = &'static [(&'static str, Access)];
 
-const RULES: [Rules; 5] = [user::RULES, product::RULES, order::RULES, payment::RULES, event::RULES];
+pub(super) const RULES: [Rules; 5] =
+    [user::RULES, product::RULES, order::RULES, payment::RULES, event::RULES];
 
 /// The rule of a root field.
 fn rule(field: &str) -> Access {
@@ -32,10 +34,16 @@ fn rule(field: &str) -> Access {
 
 /// Holds the viewer against the rule of a root field.
 fn admit(visit: &Visit, field: &str) -> Result<(), Refusal> {
-    match rule(field) {
+    admits(rule(field), visit.viewer().ok())
+}
+
+/// Holds a viewer against a rule.
+pub(crate) fn admits(rule: Access, viewer: Option<Viewer>) -> Result<(), Refusal> {
+    let viewer = viewer.ok_or_else(Refusal::unauthenticated);
+    match rule {
         Access::Public => Ok(()),
-        Access::SignedIn => visit.viewer().map(drop),
-        Access::Admin if visit.viewer()?.is_admin() => Ok(()),
+        Access::SignedIn => viewer.map(drop),
+        Access::Admin if viewer?.is_admin() => Ok(()),
         Access::Admin | Access::Unspecified => Err(Refusal::forbidden()),
     }
 }

@@ -11,6 +11,7 @@ use money::{Currency, Money};
 use pbjson_types::Timestamp;
 use proto::common::v1;
 use runtime::Refusal;
+use serde::{Serialize, Serializer};
 
 use crate::clients::required;
 
@@ -43,14 +44,20 @@ impl Decimal {
 }
 
 /// An amount that a service answered: a [`Decimal`] that is written when it is told.
-pub(super) struct Amount(Money);
+pub(crate) struct Amount(Money);
 
 impl Amount {
     /// The amount of this message.
-    pub(super) fn of(money: Option<&v1::Money>) -> Result<Self, Refusal> {
+    pub(crate) fn of(money: Option<&v1::Money>) -> Result<Self, Refusal> {
         let money = required(money, "an amount")?;
         let currency = required(Currency::from_code(&money.currency), "a currency")?;
         Ok(Self(Money::new(money.minor_units, currency)))
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 
@@ -111,13 +118,18 @@ pub(crate) struct DateTime(chrono::DateTime<Utc>);
 
 impl DateTime {
     /// A time that a service answered.
-    pub(super) fn of(time: Option<Timestamp>) -> Result<Self, Refusal> {
+    pub(crate) fn of(time: Option<Timestamp>) -> Result<Self, Refusal> {
         required(time, "a time").and_then(Self::try_from)
     }
 
     /// A time that a service answered if there is one.
-    pub(super) fn maybe(time: Option<Timestamp>) -> Result<Option<Self>, Refusal> {
+    pub(crate) fn maybe(time: Option<Timestamp>) -> Result<Option<Self>, Refusal> {
         time.map(Self::try_from).transpose()
+    }
+
+    /// As clients read it.
+    fn text(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     }
 
     /// Reads a time as a client writes it.
@@ -130,6 +142,12 @@ impl DateTime {
 impl From<chrono::DateTime<Utc>> for DateTime {
     fn from(time: chrono::DateTime<Utc>) -> Self {
         Self(time)
+    }
+}
+
+impl Serialize for DateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -150,13 +168,14 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        Value::String(self.text())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use async_graphql::Number;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -203,6 +222,27 @@ mod tests {
         }
         for value in [Value::Null, Value::Boolean(true), Value::List(vec![Value::Number(Number::from(1))])] {
             assert_eq!(Decimal::read(&value), None, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_that_is_taken_has_every_digit_that_was_written(whole in 0..1_000_000_000_000_i64, cents in 0..1_000_u32) {
+            let written = format!("{whole}.{cents:03}");
+            let shortest = written.trim_end_matches('0').trim_end_matches('.');
+            let taken = read(&written);
+            prop_assert!(taken.as_deref() == Some(shortest) || taken.as_deref() == Some(written.as_str()), "{taken:?}");
+        }
+
+        #[test]
+        fn whatever_is_sent_as_a_decimal_is_one_or_is_refused(text in "\\PC*", number: f64, whole: i64) {
+            let float = Number::from_f64(number).map(Value::Number);
+            for value in [Some(Value::String(text)), float, Some(Value::Number(whole.into()))].into_iter().flatten() {
+                if let Some(Decimal(text)) = Decimal::read(&value) {
+                    prop_assert!(text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'), "{text}");
+                    prop_assert!(text.matches('.').count() <= 1 && !text.starts_with('.') && !text.ends_with('.'));
+                }
+            }
         }
     }
 

@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use pbjson_types::FieldMask;
-use proto::{common::v1::Access, user::v1};
+use proto::{
+    common::v1::{Access, PageRequest},
+    user::v1,
+};
 use runtime::Refusal;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
@@ -35,8 +40,9 @@ pub(super) const RULES: Rules = &[
 ];
 
 /// What a user may do.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-enum Role {
+#[derive(Enum, Serialize, ToSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Role {
     /// Sees and changes what is theirs.
     Customer,
     /// Sees and changes all.
@@ -201,13 +207,7 @@ impl UserQuery {
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
         #[graphql(desc = "The endCursor of the page before.")] after: Option<String>,
     ) -> Option<Result<Page<User>, Refusal>> {
-        let UserFilter { search, active, role } = filter.unwrap_or_default();
-        let request = v1::ListUsersRequest {
-            page: Some(page::request(context, limit, after)),
-            search: search.unwrap_or_default(),
-            active,
-            role: role.map_or(v1::Role::Unspecified, Into::into).into(),
-        };
+        let request = filter.unwrap_or_default().into_request(page::request(context, limit, after));
         Some(list(Visit::of(context).calls(), request).await)
     }
 
@@ -218,14 +218,30 @@ impl UserQuery {
 }
 
 /// Which accounts are wanted; what is left out does not matter.
-#[derive(InputObject, Default)]
-struct UserFilter {
+#[derive(InputObject, IntoParams, Default)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(crate) struct UserFilter {
     /// Part of a name or an email, in any case.
+    #[param(nullable = false)]
     search: Option<String>,
     /// Only those that can, or cannot, sign in.
+    #[param(nullable = false)]
     active: Option<bool>,
     /// Only those with this role.
+    #[param(inline, nullable = false)]
     role: Option<Role>,
+}
+
+impl UserFilter {
+    /// A page of these.
+    pub(crate) fn into_request(self, page: PageRequest) -> v1::ListUsersRequest {
+        v1::ListUsersRequest {
+            page: Some(page),
+            search: self.search.unwrap_or_default(),
+            active: self.active,
+            role: self.role.map_or(v1::Role::Unspecified, Into::into).into(),
+        }
+    }
 }
 
 async fn me(visit: &Visit) -> Result<Option<User>, Refusal> {
@@ -264,25 +280,43 @@ impl AuthPayload {
 }
 
 /// A new account.
-#[derive(InputObject)]
-struct RegisterInput {
+#[derive(InputObject, ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RegisterInput {
     /// Where the user is reached; unique regardless of case.
+    #[schema(format = Email)]
     email: String,
     /// 8 to 128 characters, and not easily guessed.
+    #[schema(min_length = 8, max_length = 128)]
     password: String,
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     first_name: String,
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     last_name: String,
 }
 
+impl From<RegisterInput> for v1::RegisterRequest {
+    fn from(input: RegisterInput) -> Self {
+        let RegisterInput { email, password, first_name, last_name } = input;
+        Self { email, password, first_name, last_name }
+    }
+}
+
 /// Who signs in.
-#[derive(InputObject)]
-struct LoginInput {
+#[derive(InputObject, ToSchema)]
+pub(crate) struct LoginInput {
     /// The account's email, in any case.
     email: String,
     /// The account's password.
     password: String,
+}
+
+impl From<LoginInput> for v1::AuthenticateRequest {
+    fn from(LoginInput { email, password }: LoginInput) -> Self {
+        Self { email, password }
+    }
 }
 
 /// A change of password.
@@ -295,8 +329,9 @@ struct ChangePasswordInput {
 }
 
 /// What is to change of an account; what is left out stays.
-#[derive(InputObject)]
-struct UpdateUserInput {
+#[derive(InputObject, ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct UpdateUserInput {
     /// A new email.
     email: Option<String>,
     /// A new first name.
@@ -306,7 +341,7 @@ struct UpdateUserInput {
 }
 
 impl UpdateUserInput {
-    fn into_request(self, id: ID) -> v1::UpdateUserRequest {
+    pub(crate) fn into_request(self, id: ID) -> v1::UpdateUserRequest {
         let given = [
             ("email", self.email.is_some()),
             ("first_name", self.first_name.is_some()),
@@ -336,10 +371,8 @@ impl UserMutation {
         context: &Context<'_>,
         #[graphql(desc = "The account.")] input: RegisterInput,
     ) -> Result<AuthPayload, Refusal> {
-        let RegisterInput { email, password, first_name, last_name } = input;
         let calls = Visit::of(context).calls();
-        let request = v1::RegisterRequest { email, password, first_name, last_name };
-        let made = answer(calls.users().register(calls.request(request))).await?;
+        let made = answer(calls.users().register(calls.request(input.into()))).await?;
         AuthPayload::new(made.tokens, made.user)
     }
 
@@ -349,10 +382,8 @@ impl UserMutation {
         context: &Context<'_>,
         #[graphql(desc = "Who signs in.")] input: LoginInput,
     ) -> Result<AuthPayload, Refusal> {
-        let LoginInput { email, password } = input;
         let calls = Visit::of(context).calls();
-        let request = v1::AuthenticateRequest { email, password };
-        let opened = answer(calls.users().authenticate(calls.request(request))).await?;
+        let opened = answer(calls.users().authenticate(calls.request(input.into()))).await?;
         AuthPayload::new(opened.tokens, opened.user)
     }
 

@@ -52,6 +52,11 @@ impl Admission {
         })
     }
 
+    /// Tells the metrics how many are under way.
+    pub(crate) fn tell(&self) {
+        metrics::gauge!("requests_under_way").set(self.under_way() as f64);
+    }
+
     /// How many are under way.
     pub(crate) fn under_way(&self) -> usize {
         self.0.under_way.load(Ordering::Relaxed)

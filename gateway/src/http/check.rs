@@ -3,21 +3,52 @@
 
 use std::collections::HashSet;
 
-use async_graphql::{
-    Variables,
-    parser::types::{DocumentOperations, Field, OperationDefinition, OperationType, Selection, SelectionSet},
+use async_graphql::parser::types::{
+    DocumentOperations, Field, OperationDefinition, OperationType, Selection, SelectionSet,
 };
 use axum::http::StatusCode;
-use runtime::{Kind, Refusal, page::MAX_BATCH};
+use identity::Viewer;
+use runtime::{Kind, Refusal};
 
-use super::{Edge, coerce::Scope, document::Document, read::Inquiry, respond::Refused};
+use super::{
+    Edge,
+    coerce::Scope,
+    cost::Cost,
+    document::Document,
+    rate::{LIMITED, Standing},
+    read::Inquiry,
+    respond::Refused,
+    viewer::Caller,
+};
 
-/// Checks the operation that is meant, and the values that it is given. Answers what it is.
+/// What is known of an operation that may run.
+pub(super) struct Checked {
+    pub(super) operation: OperationType,
+    pub(super) cost: Cost,
+    /// How often it would do each of [`LIMITED`].
+    attempts: [u32; LIMITED.len()],
+}
+
+impl Checked {
+    /// Charges the caller for it. Tells where they stand then.
+    ///
+    /// # Errors
+    /// When they asked too much of late; it must not run then.
+    pub(super) fn charge(&self, edge: &Edge, caller: &Caller) -> Result<Option<Standing>, Refusal> {
+        for (field, attempts) in LIMITED.iter().zip(self.attempts).filter(|(_, attempts)| *attempts > 0) {
+            edge.rates.attempts(field, caller, attempts)?;
+        }
+        edge.rates.cost(caller, self.cost.points.min(edge.limits.most_points()))
+    }
+}
+
+/// Checks the operation that is meant, and the values that it is given.
 pub(super) fn check(
     edge: &Edge,
     document: &Document,
     inquiry: &Inquiry<'_>,
-) -> Result<OperationType, Refused> {
+    viewer: Option<Viewer>,
+) -> Result<Checked, Refused> {
     let operation = operation(document, inquiry.operation_name.as_deref()).map_err(Refused::by_kind)?;
     if inquiry.by_get && operation.ty == OperationType::Mutation {
         let refusal = Refusal::new(
@@ -30,8 +61,7 @@ pub(super) fn check(
     let mut fields = Vec::new();
     root_fields(document, &operation.selection_set.node, &mut fields);
     let variables = &inquiry.variables;
-    let checked = schema_is_not_asked_for(edge, &fields)
-        .and_then(|()| entities_are_few(&fields, operation, variables))
+    let checked = schema_is_not_asked_for(edge, viewer, &fields)
         .and_then(|()| edge.inputs.check_variables(operation, variables));
     checked.map_err(Refused::by_kind)?;
     match operation.ty {
@@ -43,8 +73,32 @@ pub(super) fn check(
     }
     let arguments =
         |field| edge.inputs.check_arguments(operation.ty, field, &Scope::of(operation, variables));
-    fields.into_iter().try_for_each(arguments).map_err(Refused::by_kind)?;
-    Ok(operation.ty)
+    fields.iter().copied().try_for_each(arguments).map_err(Refused::by_kind)?;
+    let cost = within_limits(edge, document, inquiry, (operation, &fields)).map_err(Refused::by_kind)?;
+    let times = |name| fields.iter().filter(|field| field.name.node == name).count();
+    let attempts = match operation.ty {
+        OperationType::Mutation => LIMITED.map(|name| u32::try_from(times(name)).unwrap_or(u32::MAX)),
+        _ => Default::default(),
+    };
+    Ok(Checked { operation: operation.ty, cost, attempts })
+}
+
+/// Holds what depends on the variables against the limits, together with what the document is beyond.
+fn within_limits(
+    edge: &Edge,
+    document: &Document,
+    inquiry: &Inquiry<'_>,
+    (operation, fields): (&OperationDefinition, &[&Field]),
+) -> Result<Cost, Refusal> {
+    let (limits, variables) = (&edge.limits, &inquiry.variables);
+    let scope = Scope::of(operation, variables);
+    let mut excess = document.excess.clone();
+    limits.measure_variables(variables, &mut excess);
+    limits.measure_representations(representations(fields, &scope), &mut excess);
+    let cost = document.plans.cost(inquiry.operation_name.as_deref(), &scope);
+    limits.measure_cost(cost, &mut excess);
+    limits.judge(&excess)?;
+    Ok(cost)
 }
 
 /// The operation that is meant.
@@ -84,9 +138,9 @@ fn root_fields<'a>(document: &'a Document, selection: &'a SelectionSet, fields: 
 }
 
 /// `_service` tells the whole schema, as introspection does.
-fn schema_is_not_asked_for(edge: &Edge, fields: &[&Field]) -> Result<(), Refusal> {
+fn schema_is_not_asked_for(edge: &Edge, viewer: Option<Viewer>, fields: &[&Field]) -> Result<(), Refusal> {
     let asks = |field: &&Field| ["__schema", "__type", "_service"].contains(&field.name.node.as_str());
-    if !edge.introspection && fields.iter().any(asks) {
+    if !edge.shows_schema(viewer) && fields.iter().any(asks) {
         return Err(Refusal::new(
             Kind::Forbidden,
             "INTROSPECTION_DISABLED",
@@ -96,23 +150,11 @@ fn schema_is_not_asked_for(edge: &Edge, fields: &[&Field]) -> Result<(), Refusal
     Ok(())
 }
 
-/// A representation costs as much as a row, and `_entities` has no page size.
-fn entities_are_few(
-    fields: &[&Field],
-    operation: &OperationDefinition,
-    variables: &Variables,
-) -> Result<(), Refusal> {
-    let scope = Scope::of(operation, variables);
-    let representations = fields
-        .iter()
-        .filter(|field| field.name.node == "_entities")
-        .filter_map(|field| field.get_argument("representations"))
-        .map(|argument| scope.length(&argument.node))
-        .sum::<usize>();
-    if representations > MAX_BATCH {
-        return Err(Refusal::bad_input("TOO_MANY_KEYS", "representations", "must be at most 1000"));
-    }
-    Ok(())
+/// How many representations `_entities` is asked for: it has no page size.
+fn representations(fields: &[&Field], scope: &Scope<'_>) -> usize {
+    let entities = fields.iter().filter(|field| field.name.node == "_entities");
+    let given = entities.filter_map(|field| field.get_argument("representations"));
+    given.map(|argument| scope.length(&argument.node)).sum()
 }
 
 /// The fields of a mutation that share a response key would be merged into one answer after each had run: a payment

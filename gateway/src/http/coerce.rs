@@ -13,14 +13,14 @@ use async_graphql::{
         },
     },
 };
-use async_graphql_value::Value;
+use async_graphql_value::{ConstValue, Value};
 use runtime::Refusal;
 
-use crate::graphql::{DECIMAL_RULE, DateTime, Decimal, Schema};
+use crate::graphql::{DECIMAL_RULE, DateTime, Decimal};
 
 /// The input types of the schema, and the arguments of its root fields.
 #[derive(Default)]
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
     types: HashMap<Name, InputType>,
     queries: Arguments,
     mutations: Arguments,
@@ -36,8 +36,8 @@ enum InputType {
 
 impl Inputs {
     /// Reads them from the schema's own text.
-    pub(super) fn of(schema: &Schema) -> Self {
-        let document = parse_schema(schema.sdl()).expect("the schema writes SDL that its own parser reads");
+    pub(crate) fn of(sdl: &str) -> Self {
+        let document = parse_schema(sdl).expect("the schema writes SDL that its own parser reads");
         let mut inputs = Self::default();
         for definition in document.definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
@@ -76,6 +76,28 @@ impl Inputs {
             }
         }
         Ok(())
+    }
+
+    /// Checks a value that stands by itself, as the body of a request of REST does.
+    pub(crate) fn check_value(&self, value: &ConstValue, ty: &str) -> Result<(), Refusal> {
+        let ty = Type { base: BaseType::Named(Name::new(ty)), nullable: false };
+        self.check(&value.clone().into_value(), &ty, &Place::Root, &Scope::EMPTY)
+    }
+
+    /// The value of a field of an input object that came as text, as in a URL. What does not read as its type stays text,
+    /// and is refused by the check.
+    pub(crate) fn read_text(&self, object: &str, field: &str, text: String) -> ConstValue {
+        let ty = match self.types.get(object) {
+            Some(InputType::Object(fields)) => fields.iter().find(|known| known.name.node == field),
+            _ => None,
+        };
+        let ty = ty.map(|field| &field.ty.node.base);
+        let read = match ty {
+            Some(BaseType::Named(name)) if name == "Int" => text.parse().ok().map(ConstValue::Number),
+            Some(BaseType::Named(name)) if name == "Boolean" => text.parse().ok().map(ConstValue::Boolean),
+            _ => None,
+        };
+        read.unwrap_or(ConstValue::String(text))
     }
 
     /// Checks the arguments of a root field. One that does not exist is told by the validation.
@@ -235,16 +257,36 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The value of a variable, if it is a whole number.
+    pub(super) fn integer(&self, name: &Name) -> Option<i64> {
+        match self.value(name)? {
+            ConstValue::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// The value of a variable, if it is true or false.
+    pub(super) fn boolean(&self, name: &Name) -> Option<bool> {
+        match self.value(name)? {
+            ConstValue::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// What the value stands for; `None` for a variable without a value, which counts as left out.
     fn resolve<'v>(&self, value: &'v Value) -> Option<Given<'v>> {
         let Value::Variable(name) = value else { return Some(Given::Written(value)) };
+        Some(Given::Variable(self.value(name)?.clone().into_value()))
+    }
+
+    /// The value of a variable: the given one, else the one that its operation has for it.
+    fn value(&self, name: &Name) -> Option<&'a ConstValue> {
         let default = || {
             let definitions = &self.operation?.variable_definitions;
             let definition = definitions.iter().find(|definition| definition.node.name.node == *name)?;
             definition.node.default_value.as_ref().map(|value| &value.node)
         };
-        let value = self.given.and_then(|given| given.get(name)).or_else(default)?;
-        Some(Given::Variable(value.clone().into_value()))
+        self.given.and_then(|given| given.get(name)).or_else(default)
     }
 }
 

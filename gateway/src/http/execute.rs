@@ -27,7 +27,7 @@ pub(super) async fn execute(
     let mut request = Request::new("").variables(inquiry.variables).data(visit.clone());
     request.operation_name = inquiry.operation_name.map(Into::into);
     request.set_parsed_query(document.parsed.clone());
-    let schema = if document.is_known_to_be_valid() { &edge.unvalidating } else { &edge.schema };
+    let schema = edge.schema(document, viewer);
     // Without tokio's budget for one turn of a task: it would cut the keys that are loaded together into several calls.
     let run = tokio::task::unconstrained(schema.execute(request));
     let response = AssertUnwindSafe(run).catch_unwind().await.map_err(|_| {

@@ -52,7 +52,11 @@ impl Limits {
     ///
     /// # Errors
     /// When looking at it any more would take too long.
-    pub(super) fn measure(&self, document: &ExecutableDocument, excess: &mut Excess) -> Result<Size, Refusal> {
+    pub(super) fn measure(
+        &self,
+        document: &ExecutableDocument,
+        excess: &mut Excess,
+    ) -> Result<Size, Refusal> {
         let Self(limits) = self;
         let size = size::measure(document)?;
         let told = |reason| excess.iter().any(|refusal: &Refusal| refusal.reason == reason);
@@ -146,5 +150,9 @@ where
 
 fn beyond(reason: &'static str, what: &str, found: impl Into<u64>, most: impl Into<u64>) -> Refusal {
     let (found, most) = (found.into(), most.into());
-    Refusal::new(Kind::BadInput, reason, format!("the request has {found} {what}; at most {most} are permitted"))
+    Refusal::new(
+        Kind::BadInput,
+        reason,
+        format!("the request has {found} {what}; at most {most} are permitted"),
+    )
 }

@@ -15,8 +15,8 @@ use runtime::{Kind, Refusal};
 
 use super::{address::home, viewer::Caller};
 use crate::config::{RateConfig, Switch};
-use bucket::{Bucket, Refill, Short};
 pub(crate) use bucket::Standing;
+use bucket::{Bucket, Refill, Short};
 
 /// How much is left (draft-ietf-httpapi-ratelimit-headers-10).
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
@@ -102,9 +102,11 @@ impl Rates {
 
     fn count_requests(&self, who: Who, requests: u32) -> Result<Option<Standing>, Refusal> {
         let Self(Some(buckets)) = self else { return Ok(None) };
-        buckets.requests.take(who, requests).map(Some).map_err(|short| {
-            refused(short, "REQUEST_RATE_EXCEEDED", "you send too many requests; slow down")
-        })
+        buckets
+            .requests
+            .take(who, requests)
+            .map(Some)
+            .map_err(|short| refused(short, "REQUEST_RATE_EXCEEDED", "you send too many requests; slow down"))
     }
 
     /// Counts the points that an operation costs, no more than one may.
@@ -186,8 +188,10 @@ fn write(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 fn refused(short: Short, reason: &'static str, message: &'static str) -> Refusal {
     match short {
         Short::For(time) => Refusal::new(Kind::RateLimited, reason, message).retry_after(time),
-        Short::Always => {
-            Refusal::new(Kind::RateLimited, reason, "one request asks for more than is ever permitted at once")
-        }
+        Short::Always => Refusal::new(
+            Kind::RateLimited,
+            reason,
+            "one request asks for more than is ever permitted at once",
+        ),
     }
 }

@@ -1,52 +1,22 @@
 //! The answer: its status, its media type, and errors that tell a client all that it may know and nothing else.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use async_graphql::{ErrorExtensionValues, Response as Executed, ServerError, Value};
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use runtime::{Kind, Refusal};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{REQUEST_ID, execute::Answer};
-
-/// The media types of GraphQL over HTTP. They differ in the status of a request that was refused: the older one cannot
-/// be told apart from any other JSON, so its answers are 200 wherever GraphQL itself was spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MediaType {
-    Json,
-    GraphqlResponse,
-}
-
-impl MediaType {
-    /// The one that the client asks for; JSON when it does not say.
-    pub(super) fn accepted(headers: &HeaderMap) -> Self {
-        let asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut media_types =
-            asked.flat_map(|value| value.split(',')).map(|part| part.split(';').next().unwrap_or(part));
-        if media_types
-            .any(|media_type| media_type.trim().eq_ignore_ascii_case("application/graphql-response+json"))
-        {
-            Self::GraphqlResponse
-        } else {
-            Self::Json
-        }
-    }
-
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Json => "application/json; charset=utf-8",
-            Self::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
-        })
-    }
-}
+use super::{execute::Answer, negotiate::MediaType, rate};
 
 /// A request of which nothing ran.
-pub(super) struct Refused {
+#[derive(Clone)]
+pub(crate) struct Refused {
     /// The status whatever the media type; `None` where the refusal is GraphQL's own.
     status: Option<StatusCode>,
     errors: Vec<ServerError>,
@@ -63,7 +33,7 @@ impl Refused {
     /// Refused for a reason of ours: bad input as GraphQL refuses it, anything else by the status of its kind.
     pub(super) fn by_kind(refusal: Refusal) -> Self {
         let status = match refusal.kind {
-            Kind::BadInput | Kind::Forbidden => None,
+            Kind::BadInput | Kind::Forbidden | Kind::PersistedQueryNotFound => None,
             kind => StatusCode::from_u16(kind.http()).ok(),
         };
         Self { status, errors: vec![error(refusal)], allow: None }
@@ -72,6 +42,17 @@ impl Refused {
     /// Refused by GraphQL's rules.
     pub(super) fn by_graphql(errors: Vec<ServerError>) -> Self {
         Self { status: None, errors, allow: None }
+    }
+
+    /// The refusal, and the status of one by HTTP's rules.
+    pub(crate) fn into_refusal(self) -> (Option<StatusCode>, Refusal) {
+        let refusal = self.errors.first().and_then(|error| error.source::<Refusal>()).cloned();
+        (self.status, refusal.unwrap_or_else(|| Refusal::internal("a refusal of GraphQL left the graph")))
+    }
+
+    /// What is told to the client.
+    pub(super) fn errors(&self) -> &[ServerError] {
+        &self.errors
     }
 
     /// Names the methods that would have been allowed.
@@ -96,7 +77,12 @@ struct Json<'a> {
     errors: &'a [ServerError],
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: &'a BTreeMap<String, Value>,
 }
+
+/// Those of most answers.
+const NO_EXTENSIONS: &BTreeMap<String, Value> = &BTreeMap::new();
 
 /// Writes the answer to the request with this id.
 pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, request_id: &str) -> Response {
@@ -104,13 +90,10 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media_type.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static(REQUEST_ID), id);
-    }
     let (status, body) = match outcome {
-        Ok(Executed { mut errors, data, .. }) => {
+        Ok(Executed { mut errors, data, extensions, .. }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
-            (StatusCode::OK, write(&Json { errors: &errors, data: Some(&data) }))
+            (StatusCode::OK, write(&Json { errors: &errors, data: Some(&data), extensions: &extensions }))
         }
         Err(Refused { status, mut errors, allow }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
@@ -122,7 +105,10 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
                 let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
-            (status, write(&Json { errors: &errors, data: None }))
+            if let Some(refusal) = errors.first().and_then(|error| error.source::<Refusal>()) {
+                rate::tell_refusal(headers, refusal);
+            }
+            (status, write(&Json { errors: &errors, data: None, extensions: NO_EXTENSIONS }))
         }
     };
     match body {
@@ -138,16 +124,32 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
     response
 }
 
+/// Writes the answers to a batch, in their order.
+pub(super) fn batch(answers: &[Box<RawValue>], media_type: MediaType) -> Response {
+    let length: usize = answers.iter().map(|answer| answer.get().len() + 1).sum();
+    let mut body = String::with_capacity(length + 1);
+    for answer in answers {
+        body.push(if body.is_empty() { '[' } else { ',' });
+        body.push_str(answer.get());
+    }
+    body.push(']');
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media_type.content_type());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// The JSON of an answer that travels inside something else.
 pub(super) fn payload(outcome: Result<Answer, Refused>, request_id: &str) -> Box<RawValue> {
     match outcome {
-        Ok(Executed { mut errors, data, .. }) => {
+        Ok(Executed { mut errors, data, extensions, .. }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
-            raw(&Json { errors: &errors, data: Some(&data) })
+            raw(&Json { errors: &errors, data: Some(&data), extensions: &extensions })
         }
         Err(Refused { mut errors, .. }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
-            raw(&Json { errors: &errors, data: None })
+            raw(&Json { errors: &errors, data: None, extensions: NO_EXTENSIONS })
         }
     }
 }
@@ -187,7 +189,10 @@ fn status_by_graphql(media_type: MediaType, errors: &[ServerError]) -> StatusCod
 fn tell(error: &mut ServerError, request_id: &str) {
     let mut extensions = ErrorExtensionValues::default();
     match error.source::<Refusal>() {
-        Some(refusal) => tell_refusal(&mut extensions, refusal),
+        Some(refusal) => {
+            count(refusal);
+            tell_refusal(&mut extensions, refusal);
+        }
         None => {
             extensions.set("code", Kind::BadInput.code());
             extensions.set("reason", "GRAPHQL_INVALID");
@@ -195,6 +200,12 @@ fn tell(error: &mut ServerError, request_id: &str) {
     }
     extensions.set("requestId", request_id);
     error.extensions = Some(extensions);
+}
+
+/// Counts a refusal that a client is told.
+fn count(refusal: &Refusal) {
+    let reason = refusal.reason.clone().into_owned();
+    metrics::counter!("refusals_total", "code" => refusal.kind.code(), "reason" => reason).increment(1);
 }
 
 fn tell_refusal(extensions: &mut ErrorExtensionValues, refusal: &Refusal) {

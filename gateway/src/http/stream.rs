@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -15,42 +15,12 @@ use runtime::Stop;
 use serde_json::value::RawValue;
 
 use super::{
-    Edge, REQUEST_ID,
+    Edge,
     execute::Answer,
     live::Presence,
     respond::{self, Refused},
     subscribe::{Next, Subscription},
 };
-
-/// Whether the client takes the answer as a stream of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Streams {
-    Never,
-    /// It takes JSON as well: what is one answer is sent as one.
-    IfNeeded,
-    Always,
-}
-
-impl Streams {
-    /// What the `Accept` header says.
-    pub(super) fn accepted(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut media_types = values.flat_map(|value| value.split(','));
-        let (mut events, mut json) = (false, false);
-        for media_type in &mut media_types {
-            let essence = media_type.split(';').next().unwrap_or_default().trim();
-            events |= essence.eq_ignore_ascii_case("text/event-stream");
-            json |= ["application/json", "application/graphql-response+json"]
-                .iter()
-                .any(|name| essence.eq_ignore_ascii_case(name));
-        }
-        match (events, json) {
-            (false, _) => Self::Never,
-            (true, true) => Self::IfNeeded,
-            (true, false) => Self::Always,
-        }
-    }
-}
 
 /// The stream of a subscription. It ends without `complete` when this process stops, so that the client comes back.
 pub(super) struct Following {
@@ -85,9 +55,6 @@ fn respond(edge: &Edge, stage: Stage, request_id: &str) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx would hold events back until they fill a buffer.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static(REQUEST_ID), id);
-    }
     response
 }
 

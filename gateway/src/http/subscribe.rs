@@ -65,7 +65,7 @@ pub(super) async fn start(
         operation_name: inquiry.operation_name.map(Into::into),
         variables: inquiry.variables,
     };
-    let schema = if document.is_known_to_be_valid() { &edge.unvalidating } else { &edge.schema };
+    let schema = edge.schema(document, asked.caller.viewer);
     let (visit, response) =
         asked.execute(edge, schema, document, Occasion::Start(Default::default())).await?;
     let errors = response.map(|response| response.errors).unwrap_or_default();
@@ -100,7 +100,7 @@ impl Subscription {
     }
 
     async fn answer(&self, event: Arc<Event>) -> Result<Answer, Refused> {
-        let document = self.edge.documents.parse(&self.asked.query)?;
+        let document = self.edge.documents.parse(&self.asked.query, &self.edge.limits)?;
         // It was validated at the start, with the same variables.
         let run = self.asked.execute(&self.edge, &self.edge.unvalidating, &document, Occasion::Event(event));
         let (_, response) = timeout(self.edge.request_timeout, run).await.map_err(|_| timed_out())??;

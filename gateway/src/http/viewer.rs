@@ -9,26 +9,30 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Edge, respond::Refused};
-use crate::server::Connection;
 
 /// Who asks.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// Whom the token stands for; `None` without a token.
-    pub(super) viewer: Option<Viewer>,
+    pub(crate) viewer: Option<Viewer>,
     token: Option<SecretString>,
     address: Option<IpAddr>,
 }
 
 /// The caller of the request. A token that is sent must be good, even where none is needed: a client whose token ran
 /// out is told so at once.
-pub(super) async fn identify(edge: &Edge, head: &Parts) -> Result<Caller, Refused> {
-    let address = head.extensions.get::<Connection>().map(|connection| connection.peer.ip());
+pub(crate) async fn identify(edge: &Edge, head: &Parts) -> Result<Caller, Refused> {
+    let address = edge.proxies.client(head);
     let caller = Caller { viewer: None, token: None, address };
-    match token(&head.headers)? {
-        Some(token) => caller.with_token(edge, token).await.map_err(Refused::by_kind),
-        None => Ok(caller),
+    let known = match token(&head.headers) {
+        Ok(Some(token)) => caller.with_token(edge, token).await.map_err(Refused::by_kind),
+        Ok(None) => Ok(caller),
+        Err(refused) => Err(refused),
+    };
+    if known.is_err() {
+        edge.rates.stranger(address).map_err(Refused::by_kind)?;
     }
+    known
 }
 
 impl Caller {
@@ -38,8 +42,13 @@ impl Caller {
         Ok(Self { viewer: Some(viewer), token: Some(SecretString::from(token)), ..self })
     }
 
+    /// The client's address; `None` where the request did not come over the network.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// What the calls of one request in this name carry, which has this id and ends at `deadline`.
-    pub(super) fn context(&self, request_id: &str, deadline: Instant) -> CallContext {
+    pub(crate) fn context(&self, request_id: &str, deadline: Instant) -> CallContext {
         let mut context = CallContext::new(deadline).with_request_id(request_id);
         if let Some(address) = self.address {
             context = context.with_client_address(address);

@@ -74,7 +74,7 @@ impl Weights {
         match field {
             "_entities" => Weight {
                 call: QUERY,
-                row: OBJECT,
+                row: OBJECT + EDGE,
                 rows: Rows::Representations,
                 of: Name::new("_Entity"),
             },

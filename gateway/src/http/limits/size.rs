@@ -199,9 +199,8 @@ mod tests {
 
     #[test]
     fn what_a_fragment_adds_counts_each_time_that_it_is_spread() {
-        let size = size(
-            "{ a: me { ...f ...f @skip(if: true) } } fragment f on User @d { x: id @d orders { id } }",
-        );
+        let size =
+            size("{ a: me { ...f ...f @skip(if: true) } } fragment f on User @d { x: id @d orders { id } }");
         let Size { fields, depth, aliases, root_fields, directives, levels, written } = size;
         assert_eq!((fields, depth, aliases, root_fields), (7, 3, 3, 1));
         assert_eq!((directives, written), (5, 6));

@@ -163,7 +163,7 @@ mod tests {
     fn tokens_brackets_and_levels_of_fields_are_counted() {
         assert_eq!(of(""), (0, 0, 0));
         assert_eq!(of("{ me { id } }"), (6, 2, 2));
-        assert_eq!(of("query Q($a: [[ID!]!]) { a(b: {c: [{d: 1}]}) { e } }"), (33, 5, 2));
+        assert_eq!(of("query Q($a: [[ID!]!]) { a(b: {c: [{d: 1}]}) { e } }"), (35, 5, 2));
         assert_eq!(of("{ a # { { {\n, b }"), (4, 1, 1));
     }
 

@@ -151,9 +151,11 @@ impl Operation {
     async fn answer(self) -> (Option<Output>, Stage) {
         let Self { edge, caller, payload, request_id } = self;
         let work = async {
+            let _place = edge.admission.enter().map_err(Refused::by_kind)?;
+            edge.rates.requests(&caller, 1).map_err(Refused::by_kind)?;
             let inquiry = read::posted(payload.get().as_bytes())?;
             let deadline = Instant::now() + edge.request_timeout;
-            let asked = Asked { caller, id: &request_id, deadline, streams: true };
+            let asked = Asked { caller, id: &request_id, deadline, streams: true, tells_cost: false };
             run(&edge, asked, inquiry).await
         };
         let outcome = timeout(edge.request_timeout, work).await.unwrap_or_else(|_| Err(timed_out()));

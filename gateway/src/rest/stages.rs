@@ -1,0 +1,125 @@
+//! What each request passes on its way to its route: its id, its end, who asks, and how often.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use runtime::{Kind, Refusal};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+
+use super::answer::{self, Failure};
+use crate::http::{Caller, Edge, RequestId, Standing, check_forgery, identify, timed_out};
+
+/// What the stages found out about a request.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) caller: Caller,
+    /// Under which the log tells more.
+    pub(super) id: RequestId,
+    /// When the request ends.
+    pub(super) deadline: Instant,
+}
+
+/// The way of a request.
+pub(super) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of_request(&request);
+    let span = tracing::info_span!("rest", request_id = id.as_str());
+    let mut standing = None;
+    let deadline = started + edge.request_timeout;
+    let work = AssertUnwindSafe(answer(&edge, request, next, &id, deadline, &mut standing)).catch_unwind();
+    let mut response = match timeout(edge.request_timeout, work.instrument(span)).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(failure))) => failure.into_response(),
+        // The panic hook has logged what and where.
+        Ok(Err(_)) => Failure::from(Refusal::internal("a handler panicked")).into_response(),
+        Err(_) => Failure::from(timed_out()).into_response(),
+    };
+    answer::finish(&mut response, id.as_str());
+    // What caches may keep is not one client's.
+    if response.headers().get(header::CACHE_CONTROL).is_some_and(|control| control == "no-store") {
+        edge.rates.tell(response.headers_mut(), standing, None);
+    }
+    metrics::histogram!("rest_request_duration_seconds", "status" => response.status().as_str().to_owned())
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
+async fn answer(
+    edge: &Edge,
+    request: Request,
+    next: Next,
+    id: &RequestId,
+    deadline: Instant,
+    standing: &mut Option<Standing>,
+) -> Result<Response, Failure> {
+    let _place = edge.admission.enter()?;
+    let (mut head, body) = request.into_parts();
+    check_forgery(&edge.origins, &head)?;
+    // Before the body is read: a stranger's megabyte is not worth it.
+    let caller = identify(edge, &head).await?;
+    *standing = edge.rates.requests(&caller, 1)?;
+    if !accepts_json(&head.headers) {
+        let refusal = Refusal::new(Kind::BadInput, "NOT_ACCEPTABLE", "answers are application/json");
+        return Err(Failure::by_http(StatusCode::NOT_ACCEPTABLE, refusal));
+    }
+    head.extensions.insert(Asking { caller, id: id.clone(), deadline });
+    Ok(next.run(Request::from_parts(head, body)).await)
+}
+
+/// Whether the client takes JSON (RFC 9110, section 12.5.1). One who does not say takes anything.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|value| value.split(',')).map(str::trim).peekable();
+    let is_none = ranges.peek().is_none();
+    is_none || ranges.any(takes_json)
+}
+
+fn takes_json(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    ["application/json", "application/*", "*/*"].contains(&media_type.as_str())
+        && weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0))
+}
+
+/// Nothing is here.
+pub(super) async fn unknown_path() -> Failure {
+    Refusal::new(Kind::NotFound, "NOT_FOUND", "there is nothing at this path").into()
+}
+
+/// Something is here, but not by this method; the router names those that there are in `Allow`.
+pub(super) async fn unknown_method() -> Failure {
+    let refusal = Refusal::new(Kind::BadInput, "METHOD_NOT_ALLOWED", "this path has no such method");
+    Failure::by_http(StatusCode::METHOD_NOT_ALLOWED, refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_no_json_is_told_so_and_who_does_not_say_takes_it() {
+        let accepts = |values: &[&str]| {
+            accepts_json(&values.iter().map(|value| (header::ACCEPT, value.parse().unwrap())).collect())
+        };
+        for values in [
+            vec![],
+            vec!["*/*"],
+            vec!["text/html, application/json;q=0.1"],
+            vec!["text/html", "Application/JSON; charset=utf-8"],
+            vec!["application/*"],
+        ] {
+            assert!(accepts(&values), "{values:?}");
+        }
+        for values in [vec!["text/html"], vec!["application/json;q=0"], vec![""], vec!["application/jsonp"]] {
+            assert!(!accepts(&values), "{values:?}");
+        }
+    }
+}
