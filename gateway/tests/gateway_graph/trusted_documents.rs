@@ -179,7 +179,12 @@ async fn sockets_and_event_streams_obey_too() {
     assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("1")), "{refused}");
     assert_eq!(refused["payload"][0]["extensions"]["reason"], "DOCUMENT_NOT_TRUSTED");
     client.send(json!({ "type": "subscribe", "id": "2", "payload": { "documentId": "follow-1" } })).await;
-    client.settle().await;
+    // The answer to what is asked next tells that the subscription has started.
+    client.send(json!({ "type": "subscribe", "id": "3", "payload": { "query": SHOP } })).await;
+    assert_eq!(
+        (&client.receive().await["type"], &client.receive().await["type"]),
+        (&json!("next"), &json!("complete"))
+    );
     live.confirm(&ada, &order).await;
     let event = client.receive().await;
     assert_eq!(event["payload"]["data"]["orderStatusChanged"]["orderId"], order.as_str(), "{event}");
