@@ -63,7 +63,7 @@ impl App {
 
     /// What has to hold before requests are taken. A service that is down costs its own fields, not the gateway.
     pub fn checks(&self) -> Vec<Check> {
-        vec![self.sessions.check(), self.edge.admission.check()]
+        vec![self.edge.admission.check(), self.sessions.check()]
     }
 
     /// Takes both ports.

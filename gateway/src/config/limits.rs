@@ -56,7 +56,7 @@ pub struct LimitConfig {
         id = "limit-introspection",
         long = "limit-introspection",
         env = "GATEWAY_LIMIT_INTROSPECTION",
-        default_value_t = 200_000
+        default_value_t = 120_000
     )]
     pub introspection: u32,
     /// How deep lists and objects may be nested in the variables.

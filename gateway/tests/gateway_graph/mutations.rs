@@ -212,7 +212,7 @@ async fn a_refusal_of_a_service_arrives_with_its_reason_its_fields_and_its_delay
 
 #[tokio::test]
 async fn a_hundred_logins_in_one_request_are_a_hundred_attempts() {
-    let world = World::new();
+    let world = World::with(&["--limit-root-fields", "100", "--login-limit-per-minute", "100"]);
     world.customer("Ada");
     let fields: String = (0..100)
         .map(|n| {

@@ -14,7 +14,7 @@ const ME: &str = "{ me { id orders(limit: 100) { id payment { status } } } }";
 
 /// `rows` customers with an order each of a product each, and an admin who sees them all.
 fn customers(rows: usize) -> (World, Caller) {
-    let world = World::new();
+    let world = World::with(&["--rate-limits", "off"]);
     for n in 0..rows {
         let customer = world.customer(&format!("Ada{n}"));
         world.store.add_product(&format!("prod-{n}"), "Laptop", 99_999);

@@ -93,7 +93,9 @@ pub(super) fn parts(field: &str) -> u64 {
     match field {
         "types" => 60,
         "fields" => 10,
-        "args" | "inputFields" | "enumValues" | "possibleTypes" | "directives" => 5,
+        "directives" => 6,
+        "inputFields" | "enumValues" => 3,
+        "args" | "possibleTypes" => 2,
         // All of it as one text.
         "sdl" => 2_000,
         _ => 1,
