@@ -20,6 +20,29 @@ pub struct Outbox {
     pub(crate) wake: Arc<Notify>,
 }
 
+/// A checked query of the service that writes an event beside what it does: one statement is all of it or nothing, without
+/// a transaction around it. The text follows `WITH event AS (...), `, so it is further parts of `WITH` and the statement
+/// itself; its parameters begin with `$7`.
+#[macro_export]
+macro_rules! query_with_event {
+    ($event:expr, $rest:literal, $($argument:expr),+ $(,)?) => {{
+        let event: &$crate::Event = $event;
+        sqlx::query!(
+            "WITH event AS (
+                 INSERT INTO outbox (id, name, subject, sequence, data, occurred_at)
+                 VALUES ($1, $2, $3, $4, $5, $6)
+             ), " + $rest,
+            event.id,
+            event.name,
+            event.subject,
+            event.sequence,
+            event.data,
+            event.time,
+            $($argument),+
+        )
+    }};
+}
+
 /// How an outbox is doing.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct OutboxStatus {

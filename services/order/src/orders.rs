@@ -36,44 +36,27 @@ impl Orders {
         Self { pool, outbox, clock }
     }
 
-    /// Places an order for `buyer`: three statements in one transaction, and three more with an idempotency key. A
-    /// repeat under the same key gets the first response as it was.
+    /// Places an order for `buyer`: two statements, of which the second writes everything and so needs no transaction
+    /// around it. With an idempotency key there is one, and three statements more: a repeat under the same key gets the
+    /// first response as it was.
     pub(crate) async fn create(
         &self,
         buyer: UserId,
         draft: OrderDraft,
         key: Option<Key>,
     ) -> Result<CreateOrderResponse, Error> {
-        let mut tx = self.pool.begin().await?;
-        let response = self.create_in_tx(&mut tx, buyer, draft, key).await;
-        let response = postgres::end(tx, response).await?;
+        let response = match key {
+            None => {
+                let mut connection = self.pool.acquire().await?;
+                place(&mut connection, buyer, draft, self.clock.now()).await?
+            }
+            Some(key) => {
+                let mut tx = self.pool.begin().await?;
+                let response = place_once_in_tx(&mut tx, buyer, draft, &key, self.clock.now()).await;
+                postgres::end(tx, response).await?
+            }
+        };
         self.outbox.wake();
-        Ok(response)
-    }
-
-    async fn create_in_tx(
-        &self,
-        tx: &mut PgConnection,
-        buyer: UserId,
-        draft: OrderDraft,
-        key: Option<Key>,
-    ) -> Result<CreateOrderResponse, Error> {
-        let now = self.clock.now();
-        if let Some(key) = &key
-            && let Claim::Repeat(response) = key.claim_in_tx(tx, now).await?
-        {
-            return Ok(CreateOrderResponse::decode(response.as_slice())?);
-        }
-        let asked: Vec<_> = draft.lines.iter().map(|line| line.product_id.as_str()).collect();
-        let products = store::products(&mut *tx, &asked).await?;
-        let products: HashMap<ProductId, Product> = products.into_iter().map(|p| (p.id.clone(), p)).collect();
-        let order = Order::place(draft, buyer, &products, now)?;
-        store::insert_order_in_tx(tx, &order).await?;
-        Outbox::append_in_tx(tx, &[events::created(&order)?]).await?;
-        let response = CreateOrderResponse { order: Some(order.into()) };
-        if let Some(key) = &key {
-            key.store_in_tx(tx, &response.encode_to_vec()).await?;
-        }
         Ok(response)
     }
 
@@ -169,6 +152,35 @@ impl Orders {
         let changed = change_status_in_tx(tx, &mut order, next, by, self.clock.now()).await?;
         if changed { Ok(order) } else { Err(refusal) }
     }
+}
+
+async fn place_once_in_tx(
+    tx: &mut PgConnection,
+    buyer: UserId,
+    draft: OrderDraft,
+    key: &Key,
+    now: DateTime<Utc>,
+) -> Result<CreateOrderResponse, Error> {
+    if let Claim::Repeat(response) = key.claim_in_tx(tx, now).await? {
+        return Ok(CreateOrderResponse::decode(response.as_slice())?);
+    }
+    let response = place(tx, buyer, draft, now).await?;
+    key.store_in_tx(tx, &response.encode_to_vec()).await?;
+    Ok(response)
+}
+
+async fn place(
+    connection: &mut PgConnection,
+    buyer: UserId,
+    draft: OrderDraft,
+    now: DateTime<Utc>,
+) -> Result<CreateOrderResponse, Error> {
+    let asked: Vec<_> = draft.lines.iter().map(|line| line.product_id.as_str()).collect();
+    let products = store::products(&mut *connection, &asked).await?;
+    let products: HashMap<ProductId, Product> = products.into_iter().map(|p| (p.id.clone(), p)).collect();
+    let order = Order::place(draft, buyer, &products, now)?;
+    store::insert_order(connection, &order, &events::created(&order)?).await?;
+    Ok(CreateOrderResponse { order: Some(order.into()) })
 }
 
 async fn delete_in_tx(

@@ -8,9 +8,10 @@ mod products;
 
 use chrono::{DateTime, Utc};
 use identity::UserId;
+use messaging::{Event, query_with_event};
 use money::{Currency, Money};
 use runtime::page::Page;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::{
@@ -210,21 +211,26 @@ pub(crate) async fn newest_orders_of_each(
     entities(rows.fetch_all(pool).await?)
 }
 
-/// Writes a new order and its items.
-pub(crate) async fn insert_order_in_tx(tx: &mut PgConnection, order: &Order) -> sqlx::Result<()> {
+/// Writes a new order, its items, and the event that tells of it: all of them or none.
+pub(crate) async fn insert_order(
+    executor: impl PgExecutor<'_>,
+    order: &Order,
+    created: &Event,
+) -> sqlx::Result<()> {
     let product_ids: Vec<_> = order.items.iter().map(|item| item.product_id.as_str()).collect();
     let product_names: Vec<_> = order.items.iter().map(|item| item.product_name.as_str()).collect();
     let quantities: Vec<_> = order.items.iter().map(|item| item.quantity).collect();
     let unit_prices: Vec<_> = order.items.iter().map(|item| item.unit_price.minor_units).collect();
-    sqlx::query!(
-        "WITH placed AS (
+    query_with_event!(
+        created,
+        "placed AS (
              INSERT INTO orders (id, user_id, status, total, currency, shipping_address, notes, version, created_at,
                                  updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          )
          INSERT INTO order_items (order_id, position, product_id, product_name, quantity, unit_price)
-         SELECT $1, item.position, item.product_id, item.product_name, item.quantity, item.unit_price
-         FROM UNNEST($11::text[], $12::text[], $13::integer[], $14::bigint[])
+         SELECT $7, item.position, item.product_id, item.product_name, item.quantity, item.unit_price
+         FROM UNNEST($17::text[], $18::text[], $19::integer[], $20::bigint[])
               WITH ORDINALITY AS item (product_id, product_name, quantity, unit_price, position)",
         order.id.0,
         order.user_id.0,
@@ -241,7 +247,7 @@ pub(crate) async fn insert_order_in_tx(tx: &mut PgConnection, order: &Order) -> 
         &quantities,
         &unit_prices
     )
-    .execute(tx)
+    .execute(executor)
     .await?;
     Ok(())
 }
