@@ -84,14 +84,20 @@ async fn a_body_that_is_no_graphql_request_is_refused_with_400() {
     for body in [
         "",
         "{",
-        "[]",
         "null",
         "7",
         r#""{__typename}""#,
         r#"{"query":7}"#,
         "{}",
         r#"{"query":null}"#,
-        r#"[{"query":"{__typename}"}]"#,
+        r#"{"query":"{__typename}","query":"{__typename}"}"#,
+        r#"{"query":"{__typename}","variables":{},"variables":{}}"#,
+        r#"{"query":"{__typename}","extensions":[]}"#,
+        r#"{"query":"{__typename}","extensions":"{}"}"#,
+        r#"{"query":"{__typename}","extensions":7}"#,
+        r#"{"query":"{__typename}","operationName":7}"#,
+        r#"{"query":"{__typename}"} {}"#,
+        r#"{"query":"\ud800"}"#,
         r#"{"query":"{__typename}","variables":[]}"#,
         r#"{"query":"{__typename}","variables":"{}"}"#,
         "\u{feff}{}",
@@ -109,9 +115,27 @@ async fn a_body_that_is_no_graphql_request_is_refused_with_400() {
         "/graphql?variables=%7B%7D",
         "/graphql?query={a}&query={b}",
         "/graphql?query=%7B__typename%7D&variables=%5B%5D",
+        "/graphql?query=%7B__typename%7D&variables=1",
+        "/graphql?query=%7B__typename%7D&extensions=%5B%5D",
+        "/graphql?query=%7B__typename%7D&extensions=%7B",
+        "/graphql?query=%7B__typename%7D&operationName=A&operationName=A",
+        "/graphql?query=%7B__typename%7D%23%FF",
     ] {
         let answer = get(&world, uri).await;
-        assert_eq!(reason(&answer.body).0, "BAD_USER_INPUT", "{uri}: {}", answer.text);
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}: {}", answer.text);
+        assert_eq!(reason(&answer.body), ("BAD_USER_INPUT", "REQUEST_MALFORMED"), "{uri}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_of_a_url_is_read_as_a_form_writes_it() {
+    let world = World::new();
+    for uri in [
+        "/graphql?query=query+A+%7B+__typename+%7D&operationName=A&variables=&extensions=null",
+        "/graphql?other=%FF&&query=%7b__typename%7d%23%F0%9F%A6%80&extensions=%7B%22a%22%3A1%7D",
+    ] {
+        let answer = get(&world, uri).await;
+        assert_eq!(answer.body, json!({ "data": { "__typename": "Query" } }), "{uri}: {}", answer.text);
     }
 }
 
@@ -131,12 +155,53 @@ async fn only_json_may_be_posted_since_any_page_can_send_forms() {
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/graphql",
+        "application/json; charset=iso-8859-1",
+        "application/json; charset=utf-16",
+        "application/jsonp",
         "",
     ] {
         let answer = post_as(&world, content_type, r#"{"query":"{__typename}"}"#).await;
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{content_type}");
         assert_eq!(reason(&answer.body), ("BAD_USER_INPUT", "MEDIA_TYPE_UNSUPPORTED"));
     }
+}
+
+#[tokio::test]
+async fn what_a_body_is_must_be_said_once_and_it_must_be_that() {
+    let world = World::new();
+    let send = async |headers: &[(&str, &str)]| {
+        let mut request = Request::post("/graphql");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        world.send(request.body(Body::from(r#"{"query":"{__typename}"}"#)).unwrap()).await.status
+    };
+    let json = ("content-type", "application/json");
+    assert_eq!(send(&[json, ("content-encoding", "identity")]).await, StatusCode::OK);
+    assert_eq!(send(&[("content-type", "Application/JSON;charset=\"UTF-8\"; v=1")]).await, StatusCode::OK);
+    for headers in [
+        &[][..],
+        &[json, ("content-type", "text/plain")],
+        &[json, ("content-encoding", "gzip")],
+        &[json, ("content-encoding", "br")],
+    ] {
+        assert_eq!(send(headers).await, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_nothing_that_there_is_is_told_so() {
+    let world = World::new();
+    for accept in ["text/html", "application/json;q=0", "application/json; charset=utf-16", "multipart/mixed"]
+    {
+        let mut request = post(None, &json!({ "query": "{ products { data { id } } }" }));
+        request.headers_mut().insert(header::ACCEPT, accept.parse().unwrap());
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, StatusCode::NOT_ACCEPTABLE, "{accept}");
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json; charset=utf-8");
+        assert_eq!(reason(&answer.body), ("BAD_USER_INPUT", "NOT_ACCEPTABLE"), "{accept}");
+    }
+    assert!(world.calls.take().is_empty());
 }
 
 #[tokio::test]
