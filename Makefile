@@ -81,8 +81,8 @@ clean: ## Remove what was built
 	@rm -rf tests/node_modules examples/subscribers/node/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-subscriptions test-browser test-federation test-events test-subscribers test-faults test-faults-short test-coverage
-test: test-rust test-federation test-events test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-subscriptions test-browser test-federation test-events test-subscribers test-faults test-faults-short test-coverage
+test: test-rust test-federation test-events test-http test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -101,6 +101,10 @@ test-federation: ## Compose the graph with another subgraph
 
 test-events: ## Hold the catalogue of events against AsyncAPI's rules
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && npm run --silent --prefix tests events'
+
+test-http: ## Let the auditors of graphql-http look at the whole system
+	@cargo build -p portico
+	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/test-http'
 
 test-subscriptions: ## Follow events with graphql-ws and graphql-sse, against the whole system
 	@cargo build -p portico
