@@ -18,7 +18,7 @@
 //! | [`environment`] | every variable that this crate reads |
 //!
 //! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`broker`],
-//! [`sdl`], [`with`].
+//! [`openapi`], [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
@@ -32,6 +32,7 @@ pub mod env;
 pub mod environment;
 pub mod events;
 pub mod migrate;
+pub mod openapi;
 pub mod packages;
 pub mod ports;
 pub mod progress;
@@ -78,6 +79,8 @@ enum Command {
     Broker(broker::BrokerCommand),
     /// Print the schema of the graph (Apollo Federation v2)
     Sdl,
+    /// Print the document of the REST interface (OpenAPI 3.1)
+    Openapi,
     /// Run a command beside throw-away backends whose URLs it finds in its environment
     With(with::With),
 }
@@ -108,6 +111,7 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
         Command::Events(events) => events.run(&environment, progress).await,
         Command::Broker(broker) => broker.run(&environment).await,
         Command::Sdl => sdl::run(),
+        Command::Openapi => openapi::run(),
         Command::Up(up) => up.run(&environment, progress).await,
         Command::With(with) => with.run(&environment, progress).await,
     }
