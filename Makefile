@@ -9,6 +9,7 @@ PORTICO := cargo run --quiet -p portico --
 # Backends for one command, thrown away after it.
 WITH := $(PORTICO) with --
 WITH_NODE := $(PORTICO) with --node --
+WITH_PYTHON := $(PORTICO) with --python --
 WITH_SUBSCRIBERS := $(PORTICO) with --node --python --
 WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 # The variables of the backends of `make up` (or of `portico up --backends`), for the service $(1) that runs by itself.
@@ -52,15 +53,21 @@ run-payment: ## The payment service alike
 	@$(call SETTINGS,payment) && cargo run -p payment
 
 ##@ Develop
-.PHONY: dev-gateway dev-user dev-order dev-payment sdl events-catalogue sqlx fmt tidy clean
+.PHONY: dev-gateway dev-user dev-order dev-payment sdl api-docs events-catalogue sqlx fmt tidy clean
 dev-gateway dev-user dev-order dev-payment: dev-%: ## (dev-gateway dev-user dev-order dev-payment) run, rebuilt and restarted on change
 	@command -v bacon >/dev/null || cargo install --locked bacon
 	@$(call SETTINGS,$*) && bacon --job $*
 
 dev-gateway: ## The gateway, rebuilt and restarted on change (dev-user, dev-order, dev-payment alike)
 
-sdl: ## Write schema.graphql anew
+sdl: ## Write schema.graphql and docs/openapi.json anew
 	@$(PORTICO) sdl > schema.graphql.new && mv schema.graphql.new schema.graphql
+	@$(PORTICO) openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+
+api-docs: ## Say where the REST interface is described, and where to try it
+	@echo 'The document (OpenAPI 3.1)  docs/openapi.json'
+	@echo '  of a running Portico      http://$(or $(NGINX_LISTEN),127.0.0.1:8080)/api/v1/openapi.json'
+	@echo 'A page to try it            http://$(or $(NGINX_LISTEN),127.0.0.1:8080)/api/v1/docs'
 
 events-catalogue: ## Write docs/events.md and docs/events/ anew; refused where it would break a subscriber
 	@$(PORTICO) events catalogue
@@ -81,8 +88,8 @@ clean: ## Remove what was built
 	@rm -rf tests/node_modules examples/subscribers/node/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-subscriptions test-browser test-federation test-events test-subscribers test-faults test-faults-short test-coverage
-test: test-rust test-federation test-events test-http test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-rest test-subscriptions test-browser test-federation test-events test-subscribers test-faults test-faults-short test-coverage
+test: test-rust test-federation test-events test-http test-rest test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -106,6 +113,12 @@ test-http: ## Let the auditors of graphql-http look at the whole system
 	@cargo build -p portico
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/test-http'
 
+EXAMPLES ?= 25
+SEED ?= 1
+test-rest: ## Let Schemathesis ask REST and the graph for everything (EXAMPLES= of each operation, SEED=)
+	@cargo build -p portico
+	@$(WITH_PYTHON) env EXAMPLES=$(EXAMPLES) SEED=$(SEED) scripts/test-rest
+
 test-subscriptions: ## Follow events with graphql-ws and graphql-sse, against the whole system
 	@cargo build -p portico
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/test-subscriptions'
@@ -126,6 +139,13 @@ test-browser: ## Drive the IDE in a headless Chromium, against the whole system
 	@cargo build -p portico
 	@$(WITH_BROWSER) bash -c '$(NPM_INSTALL) && scripts/test-browser'
 
+.PHONY: fuzz
+TARGET ?= request
+fuzz: ## Feed one of the targets of fuzz/ until it breaks; wants a nightly toolchain (TARGET=, SECONDS=)
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@cp Cargo.lock fuzz/Cargo.lock
+	@cargo +nightly fuzz run $(TARGET) -- $(if $(SECONDS),-max_total_time=$(SECONDS))
+
 test-coverage: ## Which lines the tests reach, as HTML in target/coverage
 	@command -v cargo-tarpaulin >/dev/null || cargo install --locked cargo-tarpaulin
 	@$(WITH) cargo tarpaulin --workspace --engine ptrace --skip-clean --out html --output-dir target/coverage
@@ -140,9 +160,9 @@ lint: ## Format, clippy and documentation, without a warning
 lint-proto: ## buf's STANDARD lint, and no breaking change against main
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/lint-proto'
 
-lint-generated: sdl events-catalogue sqlx ## Whether schema.graphql, the catalogue of events and the .sqlx folders are up to date
-	@git diff --exit-code -- schema.graphql docs/events.md docs/events '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl events-catalogue sqlx` made.' >&2; exit 1; }
-	@test -z "$$(git status --porcelain -- schema.graphql docs/events.md docs/events '*/.sqlx')" || { git status --short -- schema.graphql docs/events.md docs/events '*/.sqlx' >&2; exit 1; }
+lint-generated: sdl events-catalogue sqlx ## Whether schema.graphql, docs/openapi.json, the catalogue of events and the .sqlx folders are up to date
+	@git diff --exit-code -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl events-catalogue sqlx` made.' >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx')" || { git status --short -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx' >&2; exit 1; }
 
 audit: ## Licences, bans, sources, unused dependencies; advisories where there is a network
 	@scripts/audit
