@@ -1,8 +1,9 @@
-//! What the services stand on: Postgres, and RabbitMQ where it is to be had.
+//! What the services stand on: Postgres, and RabbitMQ where it is to be had; and nginx, which stands before them.
 //!
 //! Each backend is looked for in one order: a URL in the environment, the programs installed on this machine,
 //! the distribution's packages unpacked in a cache. What was taken is told.
 
+pub mod nginx;
 pub mod postgres;
 pub mod rabbitmq;
 

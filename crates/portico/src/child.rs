@@ -76,6 +76,11 @@ impl Child {
         Ok(child)
     }
 
+    /// Its id. Until it is waited for, that belongs to no other process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The file that it writes its log to.
     pub fn log(&self) -> &Path {
         &self.log

@@ -44,7 +44,7 @@ impl Environment {
     pub fn without_backends(&self) -> Self {
         let mut environment = self.clone();
         let databases = ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"];
-        for name in databases.into_iter().chain(["AMQP_URL", "RABBITMQ_MANAGEMENT_URL"]) {
+        for name in databases.into_iter().chain(["AMQP_URL", "RABBITMQ_MANAGEMENT_URL", "NGINX_URL"]) {
             environment.variables.remove(std::ffi::OsStr::new(name));
         }
         environment

@@ -18,7 +18,7 @@
 //! | [`environment`] | every variable that this crate reads |
 //!
 //! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`broker`],
-//! [`openapi`], [`sdl`], [`with`].
+//! [`documents`], [`nginx`], [`openapi`], [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
@@ -27,11 +27,13 @@ pub mod broker;
 pub mod catalogue;
 pub mod child;
 pub mod demo;
+pub mod documents;
 pub mod down;
 pub mod env;
 pub mod environment;
 pub mod events;
 pub mod migrate;
+pub mod nginx;
 pub mod openapi;
 pub mod packages;
 pub mod ports;
@@ -77,6 +79,10 @@ enum Command {
     Events(events::EventsCommand),
     /// What a RabbitMQ that you run yourself needs: accounts, and what each may do
     Broker(broker::BrokerCommand),
+    /// The nginx before the gateway: empty its cache
+    Nginx(nginx::NginxCommand),
+    /// The documents of your own clients, for a gateway that answers no others
+    Documents(documents::DocumentsCommand),
     /// Print the schema of the graph (Apollo Federation v2)
     Sdl,
     /// Print the document of the REST interface (OpenAPI 3.1)
@@ -110,6 +116,8 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
         Command::Admin(admin) => admin.run(&environment, progress).await,
         Command::Events(events) => events.run(&environment, progress).await,
         Command::Broker(broker) => broker.run(&environment).await,
+        Command::Nginx(nginx) => nginx.run(&environment, progress).await,
+        Command::Documents(documents) => documents.run(),
         Command::Sdl => sdl::run(),
         Command::Openapi => openapi::run(),
         Command::Up(up) => up.run(&environment, progress).await,

@@ -41,6 +41,15 @@ impl Settings {
         Ok(Self { variables })
     }
 
+    /// The same, with a gateway that takes the word of an nginx of ours for a client's address. What the environment sets
+    /// itself stays as it is.
+    #[must_use]
+    pub fn behind_nginx(mut self, environment: &Environment) -> Self {
+        let trusted = environment.text("TRUSTED_PROXIES").unwrap_or("127.0.0.1/32");
+        self.variables.push(("TRUSTED_PROXIES".to_owned(), trusted.to_owned()));
+        self
+    }
+
     /// What a running `up` wrote down.
     pub fn of_running(variables: Vec<(String, String)>) -> Self {
         Self { variables }

@@ -189,7 +189,8 @@ impl State {
         self.end_leftovers(progress).await?;
         for _ in 0..20 {
             // A helper of what has just ended may still be writing its last file.
-            if fs::remove_dir_all(&self.folder).is_ok() {
+            // Whoever looks for what killed runs left may have found it half removed, and removed the rest.
+            if fs::remove_dir_all(&self.folder).is_ok() || !self.folder.exists() {
                 return Ok(());
             }
             sleep(Duration::from_millis(50)).await;

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{Write, stdout};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,7 @@ use runtime::lifecycle::DRAIN_DEADLINE;
 use runtime::telemetry::{self, LogConfig};
 use tokio::task::JoinHandle;
 
+use crate::backend::nginx::{Nginx, Source};
 use crate::backend::{Backends, Events, Mode};
 use crate::environment::Environment;
 use crate::progress::Progress;
@@ -36,13 +37,24 @@ pub struct Up {
     /// Bring up only what the services stand on, migrated, for services that you run yourself (see `portico env`)
     #[arg(long, conflicts_with = "embedded")]
     backends: bool,
+    /// nginx before the gateway with --embedded too
+    #[arg(long, conflicts_with = "backends")]
+    nginx: bool,
 }
 
 /// The system in this process, and how to end it.
 struct Live {
     stop: Stop,
     ended: JoinHandle<Result<()>>,
+    nginx: Option<Nginx>,
     url: String,
+}
+
+/// Where a system is that answers.
+struct Place<'a> {
+    url: &'a str,
+    nginx: Option<&'a Nginx>,
+    log: &'a Path,
 }
 
 impl Up {
@@ -61,11 +73,16 @@ impl Up {
         state.end_leftovers(progress).await?;
         let environment = if self.embedded { &environment.without_backends() } else { environment };
         let events = if self.embedded { Events::InProcess } else { Events::RabbitMqIfThere };
-        let mut backends = tokio::select! {
-            started = Backends::start(&state, Mode::Kept, events, environment, progress) => started?,
+        let start = async {
+            let backends = Backends::start(&state, Mode::Kept, events, environment, progress);
+            let (backends, nginx) = tokio::join!(backends, self.find_nginx(environment, progress));
+            anyhow::Ok((backends?, nginx))
+        };
+        let (mut backends, nginx) = tokio::select! {
+            started = Box::pin(start) => started?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         };
-        let outcome = self.on(&mut backends, &state, &mut signals, environment, progress).await;
+        let outcome = self.on(&mut backends, nginx, &state, &mut signals, environment, progress).await;
         tokio::select! {
             stopped = backends.stop(&state, progress) => stopped?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
@@ -73,17 +90,24 @@ impl Up {
         outcome.map(|()| ExitCode::SUCCESS)
     }
 
+    /// What stands before the gateway, unless that is to stand alone.
+    async fn find_nginx(&self, environment: &Environment, progress: &Progress) -> Option<Source> {
+        let alone = self.backends || (self.embedded && !self.nginx);
+        if alone { None } else { Source::find(environment, progress).await }
+    }
+
     /// Everything above the backends, from its start to its end.
     async fn on(
         &self,
         backends: &mut Backends,
+        nginx: Option<Source>,
         state: &State,
         signals: &mut Signals,
         environment: &Environment,
         progress: &Progress,
     ) -> Result<()> {
         let mut system = tokio::select! {
-            started = self.start(backends, state, environment, progress) => started?,
+            started = self.start(backends, nginx, state, environment, progress) => started?,
             _ = signals.next() => return Ok(()),
         };
         let failure = tokio::select! {
@@ -93,7 +117,7 @@ impl Up {
         };
         if let Some(system) = system {
             tokio::select! {
-                () = system.end(progress) => {}
+                ended = system.end(state, progress) => ended?,
                 _ = signals.next() => {}
             }
         }
@@ -104,6 +128,7 @@ impl Up {
     async fn start(
         &self,
         backends: &Backends,
+        nginx: Option<Source>,
         state: &State,
         environment: &Environment,
         progress: &Progress,
@@ -118,7 +143,10 @@ impl Up {
                 .await
                 .context("the queues can't be declared")?;
         }
-        let settings = Settings::gather(backends, state, environment).await?;
+        let mut settings = Settings::gather(backends, state, environment).await?;
+        if nginx.as_ref().is_some_and(Source::is_ours) {
+            settings = settings.behind_nginx(environment);
+        }
         if self.backends {
             state.announce(None, settings.variables())?;
             print_table(None, backends, state, &settings)?;
@@ -127,36 +155,65 @@ impl Up {
         let log = start_logs(state, environment)?;
         let step = progress.step("Starting the services and the gateway");
         let system = System::build(&settings).await?;
-        let url = format!("http://{}", system.address()?);
+        let gateway = system.address()?.to_string();
         let stop = Stop::new();
         let started = system.start(&stop).await?;
         step.done("ready");
+        let nginx = match nginx {
+            Some(nginx) => Some(nginx.start(&gateway, state, environment, progress).await?),
+            None => None,
+        };
+        let url = nginx.as_ref().map_or_else(|| format!("http://{gateway}"), Nginx::url);
         state.announce(Some(&url), settings.variables())?;
-        print_table(Some((&url, &log)), backends, state, &settings)?;
+        let place = Place { url: &url, nginx: nginx.as_ref(), log: &log };
+        print_table(Some(&place), backends, state, &settings)?;
         let for_task = stop.clone();
         let ended = tokio::spawn(async move { started.ended(&for_task).await });
-        Ok(Some(Live { stop, ended, url }))
+        Ok(Some(Live { stop, ended, nginx, url }))
     }
 }
 
 impl Live {
-    /// Lets what is under way end, within the deadline that each process of Portico has.
-    async fn end(self, progress: &Progress) {
+    /// Lets what is under way end, within the deadline that each process of Portico has. nginx takes nothing new from the
+    /// same moment on; streams through it end because those of the gateway do.
+    async fn end(self, state: &State, progress: &Progress) -> Result<()> {
         let step = progress.step(&format!("Letting requests to {} end", self.url));
         self.stop.cancel();
-        if tokio::time::timeout(DRAIN_DEADLINE, self.ended).await.is_ok() {
+        let nginx = async {
+            match self.nginx {
+                Some(nginx) => nginx.stop(state).await,
+                None => Ok(()),
+            }
+        };
+        let system = async {
+            if !self.ended.is_finished() {
+                let _ = self.ended.await;
+            }
+        };
+        let (ended, stopped) = tokio::join!(tokio::time::timeout(DRAIN_DEADLINE, system), nginx);
+        if ended.is_ok() {
             step.done("ended");
         }
+        stopped
     }
 }
 
-/// Why the system ended by itself; never, where there is none.
+/// Why the system, or nginx before it, ended by itself; never, where there is none.
 async fn ended(system: &mut Option<Live>) -> anyhow::Error {
-    let Some(system) = system else { return std::future::pending().await };
-    match (&mut system.ended).await {
-        Ok(Err(error)) => error,
-        Ok(Ok(())) => anyhow!("the services ended without a reason"),
-        Err(panic) => anyhow!("the services broke down: {panic}"),
+    let Some(Live { ended, nginx, .. }) = system else { return std::future::pending().await };
+    let nginx = async {
+        match nginx {
+            Some(nginx) => nginx.failed().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        reason = nginx => anyhow!(reason),
+        ended = ended => match ended {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => anyhow!("the services ended without a reason"),
+            Err(panic) => anyhow!("the services broke down: {panic}"),
+        },
     }
 }
 
@@ -179,16 +236,19 @@ fn start_logs(state: &State, environment: &Environment) -> Result<PathBuf> {
 }
 
 fn print_table(
-    system: Option<(&str, &PathBuf)>,
+    place: Option<&Place<'_>>,
     backends: &Backends,
     state: &State,
     settings: &Settings,
 ) -> Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    if let Some((url, log)) = system {
+    if let Some(Place { url, nginx, log }) = place {
         table.add_row(["IDE".to_owned(), format!("{url}/")]);
         table.add_row(["GraphQL".to_owned(), format!("{url}/graphql")]);
+        for (what, how) in nginx.iter().flat_map(|nginx| nginx.rows()) {
+            table.add_row([what.to_owned(), how]);
+        }
         table.add_row(["Services".to_owned(), "in this process".to_owned()]);
         table.add_row(["  log".to_owned(), log.display().to_string()]);
     }
@@ -196,7 +256,7 @@ fn print_table(
         table.add_row([what.to_owned(), how]);
     }
     table.add_row(["State".to_owned(), state.folder().display().to_string()]);
-    if system.is_some() && settings.is_development() {
+    if place.is_some() && settings.is_development() {
         for (who, account) in [("a customer", demo::CUSTOMER), ("an admin", demo::ADMIN)] {
             table.add_row([format!("Log in as {who}"), format!("{} / {}", account.email, account.password)]);
         }
@@ -206,7 +266,7 @@ fn print_table(
     {
         table.add_row(["Subscribe as", url]);
     }
-    if system.is_none() {
+    if place.is_none() {
         table.add_row(["Settings", "eval \"$(portico env order)\", and so for each service"]);
     }
     writeln!(stdout(), "\n{}\n\nCtrl-C stops all of it.", table.trim_fmt())?;

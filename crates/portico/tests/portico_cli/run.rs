@@ -49,6 +49,7 @@ pub(crate) fn portico(folder: &Folder, arguments: &[&str]) -> Command {
     command.env("XDG_CACHE_HOME", folder.path().join("cache"));
     // Free ports: many tests bring a system up at the same time.
     command.env("GATEWAY_LISTEN", "127.0.0.1:0").env("GATEWAY_ADMIN_LISTEN", "127.0.0.1:0");
+    command.env("NGINX_LISTEN", "127.0.0.1:0").env_remove("NGINX_URL");
     for name in ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"] {
         command.env_remove(name);
     }
