@@ -1,7 +1,7 @@
 // Pastes the README's first ten minutes into one shell, against a running Portico, and compares what is printed with
 // what the README says is printed. Ids, times and the made-up email differ from run to run; nothing else may.
 //
-//   PORTICO_URL      where Portico listens (http://127.0.0.1:4000)
+//   PORTICO_URL      where Portico listens (http://127.0.0.1:8080)
 //   README_WRITE=1   write what was printed into the README instead
 
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const url = process.env.PORTICO_URL ?? "http://127.0.0.1:4000";
+const url = process.env.PORTICO_URL ?? "http://127.0.0.1:8080";
 const file = fileURLToPath(new URL("../../README.md", import.meta.url));
 const readme = readFileSync(file, "utf8");
 const END_OF_STEP = "<<< end of step >>>";
@@ -22,12 +22,13 @@ const steps = [...section.matchAll(/```sh\n(?<shell>[^]*?)```\n\n(?<printed>```j
 const steady = (text) =>
   text
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "ID")
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replace(/lin-\d+@/g, "lin@");
 
 test("the first ten minutes print what the README says", () => {
-  assert.equal(steps.length, 5, "the README has five steps");
+  assert.equal(steps.length, 6, "the README has six steps");
   const script = steps.map(({ shell }) => `${shell}echo '${END_OF_STEP}'\n`).join("");
-  const output = execFileSync("bash", ["-euo", "pipefail", "-c", script.replaceAll("http://127.0.0.1:4000", url)], {
+  const output = execFileSync("bash", ["-euo", "pipefail", "-c", script.replaceAll("http://127.0.0.1:8080", url)], {
     encoding: "utf8",
     timeout: 60_000,
   });
