@@ -93,7 +93,7 @@ async fn a_slow_reader_loses_its_connection_and_the_others_no_event() {
 
 #[tokio::test]
 async fn one_event_reaches_each_of_many_subscribers_once() {
-    let live = Live::with(&["--sockets-per-user", "1000"]).await;
+    let live = Live::with(&["--sockets-per-user", "1000", "--rate-limits", "off"]).await;
     let (ada, order, _) = live.world.buyer();
     let mut clients = join_all((0..200).map(|_| live.client(&ada))).await;
     join_all(clients.iter_mut().map(async |client| {
