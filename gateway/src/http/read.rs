@@ -1,8 +1,8 @@
 //! Reading a request: POST with a JSON body, or GET with URL parameters, as GraphQL over HTTP defines them
 //! (<https://graphql.github.io/graphql-over-http/draft/>).
 //!
-//! What can be read in two ways is not read at all: the same member twice, text that is no UTF-8, an array in the place
-//! of an object. What stands between a client and us may have understood the other one.
+//! What can be read in two ways is not read at all: a member of the request twice, text that is no UTF-8, an array in
+//! the place of an object. What stands between a client and us may have understood the other one.
 
 use std::borrow::Cow;
 
