@@ -10,7 +10,7 @@ pub struct RequestConfig {
     /// How many operations a client may send as one JSON array, at most 10; 0 takes none.
     #[arg(long, env = "GATEWAY_BATCH", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=10))]
     pub batch: u8,
-    /// The origins of other sites whose pages may ask from a browser, separated by commas: https://shop.example.com
+    /// The origins of other sites whose pages may ask from a browser, separated by commas: `https://shop.example.com`
     #[arg(long, env = "GATEWAY_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Vec<Origin>,
     /// How long browsers that came over TLS are to come over nothing else, in seconds; 0 does not say.
