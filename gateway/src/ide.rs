@@ -22,7 +22,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// What `index.html` carries where an answer's nonce belongs.
-pub(crate) const NONCE_MARK: &str = "{{nonce}}";
+const NONCE_MARK: &str = "{{nonce}}";
 
 /// A file of `gateway/ide/`: the name that `index.html` calls it by, its media type, its bytes.
 struct Asset {
@@ -75,6 +75,11 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn page() -> Response {
+    with_nonce(&SITE.page)
+}
+
+/// This page with a nonce of its own, and the policy by which only what carries it runs.
+pub(crate) fn with_nonce(page: &str) -> Response {
     let Ok(nonce) = fresh_nonce() else {
         // The system's random source is gone: a page with a guessable nonce would be worse than none.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -88,7 +93,7 @@ async fn page() -> Response {
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".to_owned()),
     ];
-    (headers, SITE.page.replace(NONCE_MARK, &nonce)).into_response()
+    (headers, page.replace(NONCE_MARK, &nonce)).into_response()
 }
 
 async fn file(Path(file): Path<String>) -> Response {
@@ -114,7 +119,7 @@ fn hashed_name(asset: &Asset) -> String {
 }
 
 /// 128 random bits, as <https://www.w3.org/TR/CSP3/#security-nonces> asks for.
-pub(crate) fn fresh_nonce() -> Result<String, aws_lc_rs::error::Unspecified> {
+fn fresh_nonce() -> Result<String, aws_lc_rs::error::Unspecified> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes)?;
     Ok(STANDARD.encode(bytes))
@@ -122,7 +127,7 @@ pub(crate) fn fresh_nonce() -> Result<String, aws_lc_rs::error::Unspecified> {
 
 /// Styles carry the nonce as well, because GraphiQL's dialogs add a style element; `data:` images are the
 /// editor's underlines. `connect-src 'self'` covers WebSockets of the same origin.
-pub(crate) fn content_security_policy(nonce: &str) -> String {
+fn content_security_policy(nonce: &str) -> String {
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; \
          img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -4,18 +4,19 @@ use std::sync::LazyLock;
 
 use axum::{
     Router,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 
-use crate::ide::{NONCE_MARK, content_security_policy, fresh_nonce};
+use crate::ide;
 
 const PAGE: &str = include_str!("../../rest/docs.html");
 
 /// The routes `/api/v1/openapi.json` and `/api/v1/docs`. Merge it only where the IDE is wanted.
 pub(super) fn router() -> Router {
-    Router::new().route("/api/v1/openapi.json", get(document)).route("/api/v1/docs", get(page))
+    let page = get(async || ide::with_nonce(PAGE));
+    Router::new().route("/api/v1/openapi.json", get(document)).route("/api/v1/docs", page)
 }
 
 async fn document() -> Response {
@@ -24,15 +25,14 @@ async fn document() -> Response {
     (headers, DOCUMENT.as_str()).into_response()
 }
 
-async fn page() -> Response {
-    let Ok(nonce) = fresh_nonce() else {
-        // The system's random source is gone: a page with a guessable nonce would be worse than none.
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, content_security_policy(&nonce)),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    (headers, PAGE.replace(NONCE_MARK, &nonce)).into_response()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_and_style_of_the_page_carries_the_nonce_and_nothing_is_inline_elsewhere() {
+        let marked = PAGE.matches(r#" nonce="{{nonce}}">"#).count();
+        assert_eq!(PAGE.matches("<script").count() + PAGE.matches("<style").count(), marked);
+        assert!(!PAGE.contains(" style=") && !PAGE.contains(" onclick=") && !PAGE.contains("//"), "{PAGE}");
+    }
 }

@@ -26,6 +26,8 @@ mod persisted_queries;
 mod rates;
 mod real_services;
 mod real_world;
+mod rest;
+mod rest_access;
 mod rpc_counts;
 mod schema;
 mod server;
