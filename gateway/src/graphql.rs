@@ -5,6 +5,7 @@
 
 mod entity;
 mod event;
+mod json;
 mod loader;
 mod occasion;
 mod order;
@@ -20,6 +21,8 @@ mod visit;
 
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, ValidationMode};
 
+pub(crate) use entity::repeats;
+pub(crate) use json::Json;
 pub(crate) use occasion::Occasion;
 pub(crate) use order::{CreateOrderInput, OrderFilter, OrderStatus};
 pub(crate) use page::DEFAULT_LIMIT;

@@ -41,7 +41,7 @@ pub(super) trait Source: Sized + Send + Sync + 'static {
 }
 
 /// What a key led to. The loader hands out copies, so both halves are shared.
-type Outcome<V> = Result<Option<Arc<V>>, Arc<Refusal>>;
+pub(super) type Outcome<V> = Result<Option<Arc<V>>, Arc<Refusal>>;
 
 type Cached<S> = cached::Loader<<S as Source>::Key, Outcome<<S as Source>::Value>, Batch<S>>;
 
@@ -71,18 +71,41 @@ impl<S: Source> Loader<S> {
     }
 
     async fn load_unboxed(&self, calls: &Arc<Calls>, key: S::Key) -> Result<Option<Arc<S::Value>>, Refusal> {
-        let loader = self.cached.get_or_init(|| {
-            // The keys are cut into calls in `Batch`: the crate would send each full batch before it looks at the next.
-            cached::Loader::new(Batch { calls: calls.clone(), source: PhantomData })
-                .with_max_batch_size(usize::MAX)
-                .with_yield_count(YIELDS)
-        });
+        let loader = self.cached(calls);
         let outcome = match loader.try_load(key.clone()).await {
             Ok(outcome) => outcome,
             // Another field was about to fetch for this one too and was dropped on the way: ask again.
             Err(_) => loader.try_load(key).await.map_err(Refusal::internal)?,
         };
         outcome.map_err(|refusal| Refusal::clone(&refusal))
+    }
+
+    /// What each of these keys leads to, all of them asked for at once.
+    pub(super) async fn load_many(
+        &self,
+        calls: &Arc<Calls>,
+        keys: impl Iterator<Item = S::Key>,
+    ) -> Result<Outcomes<S>, Refusal> {
+        let mut keys: Vec<_> = keys.collect();
+        keys.dedup();
+        if keys.is_empty() {
+            return Ok(Outcomes::<S>::new());
+        }
+        let loader = self.cached(calls);
+        match loader.try_load_many(keys.clone()).await {
+            Ok(outcomes) => Ok(outcomes),
+            // As in `load_unboxed`.
+            Err(_) => loader.try_load_many(keys).await.map_err(Refusal::internal),
+        }
+    }
+
+    fn cached(&self, calls: &Arc<Calls>) -> &Cached<S> {
+        self.cached.get_or_init(|| {
+            // The keys are cut into calls in `Batch`: the crate would send each full batch before it looks at the next.
+            cached::Loader::new(Batch { calls: calls.clone(), source: PhantomData })
+                .with_max_batch_size(usize::MAX)
+                .with_yield_count(YIELDS)
+        })
     }
 
     /// Forgets all values.
@@ -100,7 +123,7 @@ struct Batch<S> {
 }
 
 /// What keys led to.
-type Outcomes<S> = HashMap<<S as Source>::Key, Outcome<<S as Source>::Value>>;
+pub(super) type Outcomes<S> = HashMap<<S as Source>::Key, Outcome<<S as Source>::Value>>;
 
 impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
     async fn load(&mut self, keys: &[S::Key]) -> Outcomes<S> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 use proto::{
     common::v1::{Access, PageRequest},
     order::v1,
@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use super::{
     Visit,
-    entity::Entity,
+    entity::{Entity, Fields, Link, Rows, Told, at_hand},
+    json::told_by_name,
     loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
     payment::{self, Payment},
@@ -59,6 +60,8 @@ pub(crate) enum OrderStatus {
     /// Called off; what was paid is given back.
     Cancelled,
 }
+
+told_by_name!(OrderStatus);
 
 impl From<OrderStatus> for v1::OrderStatus {
     fn from(status: OrderStatus) -> Self {
@@ -151,7 +154,7 @@ impl OrderFields {
     }
 
     /// What was ordered, in the order in which it was given.
-    fn items(&self) -> Vec<OrderItem<'_>> {
+    fn items(&self) -> Rows<OrderItem<'_>> {
         self.0.items.iter().map(|item| Entity(OrderItemFields(item))).collect()
     }
 
@@ -171,11 +174,26 @@ impl OrderFields {
     }
 }
 
+impl Fields for OrderFields {
+    at_hand! {
+        "id" => id, "userId" => user_id, "status" => status, "totalAmount" => total_amount, "currency" => currency,
+        "shippingAddress" => shipping_address, "notes" => notes, "createdAt" => created_at, "updatedAt" => updated_at,
+    }
+
+    fn follow<'a>(link: &Link<'a, Self>) -> Option<BoxFuture<'a, Told>> {
+        match link.name() {
+            "user" => Some(user::followed(link, |order| &order.0.user_id)),
+            "payment" => Some(payment::followed(link, |order| &order.0.id)),
+            _ => None,
+        }
+    }
+}
+
 /// A line of an order.
 type OrderItem<'a> = Entity<OrderItemFields<'a>>;
 
 /// The fields of a line of an order.
-struct OrderItemFields<'a>(&'a v1::OrderItem);
+pub(super) struct OrderItemFields<'a>(&'a v1::OrderItem);
 
 /// A line of an order; name and price as they were when it was placed.
 #[Object(name = "OrderItem")]
@@ -203,6 +221,16 @@ impl OrderItemFields<'_> {
     /// The product as it is now.
     async fn product(&self, context: &Context<'_>) -> Option<Result<Product, Refusal>> {
         product::by_id(Visit::of(context), &self.0.product_id).await.transpose()
+    }
+}
+
+impl Fields for OrderItemFields<'_> {
+    at_hand! {
+        "productId" => product_id, "productName" => product_name, "quantity" => quantity, "unitPrice" => unit_price,
+    }
+
+    fn follow<'a>(link: &Link<'a, Self>) -> Option<BoxFuture<'a, Told>> {
+        (link.name() == "product").then(|| product::followed(link, |item| &item.0.product_id))
     }
 }
 
@@ -275,8 +303,16 @@ pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<Order>, Refu
     Ok(visit.orders.by_id.load(visit.calls(), id).await?.map(Order::from))
 }
 
+/// The order of each row, by the id that the row has.
+pub(super) fn followed<'a, T: Fields>(link: &Link<'a, T>, id: fn(&T) -> &str) -> BoxFuture<'a, Told> {
+    link.to::<ById, OrderFields>(
+        |visit| visit.viewer().map(|_| &visit.orders.by_id),
+        |row| id(row).parse().ok(),
+    )
+}
+
 /// The newest orders of a user, of those that the viewer may see.
-pub(super) async fn newest_of(visit: &Visit, user: &str, limit: i32) -> Result<Option<Vec<Order>>, Refusal> {
+pub(super) async fn newest_of(visit: &Visit, user: &str, limit: i32) -> Result<Option<Rows<Order>>, Refusal> {
     visit.viewer()?;
     let Ok(user) = user.parse() else { return Ok(None) };
     let orders = visit.orders.by_user.load(visit.calls(), (user, limit)).await?;

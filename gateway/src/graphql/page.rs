@@ -1,9 +1,16 @@
 //! Pages of lists.
 
-use async_graphql::{Context, OutputType, SimpleObject};
+use async_graphql::{Context, SimpleObject};
 use proto::common::v1;
 
-use super::{order::Order, payment::Payment, product::Product, public::Public, user::User};
+use super::{
+    entity::{Row, Rows},
+    order::Order,
+    payment::Payment,
+    product::Product,
+    public::Public,
+    user::User,
+};
 
 /// A page of something private is private by the field that leads to it.
 pub(super) const PUBLIC: Public = &[("PageInfo", &["total", "hasMore", "endCursor"])];
@@ -41,14 +48,14 @@ impl From<v1::PageInfo> for PageInfo {
     concrete(name = "OrderPage", params(Order)),
     concrete(name = "PaymentPage", params(Payment))
 )]
-pub(super) struct Page<T: OutputType> {
+pub(super) struct Page<T: Row> {
     /// The rows.
-    data: Vec<T>,
+    data: Rows<T>,
     /// Where the page stands in its list.
     page_info: PageInfo,
 }
 
-impl<T: OutputType> Page<T> {
+impl<T: Row> Page<T> {
     /// The page that a service answered.
     pub(super) fn new<R: Into<T>>(rows: Vec<R>, page: Option<v1::PageInfo>) -> Self {
         Self { data: rows.into_iter().map(Into::into).collect(), page_info: page.unwrap_or_default().into() }

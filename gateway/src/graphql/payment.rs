@@ -5,6 +5,7 @@ mod events;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
+use futures::future::BoxFuture;
 use proto::{
     common::v1::{Access, PageRequest},
     payment::v1,
@@ -16,7 +17,8 @@ use uuid::Uuid;
 
 use super::{
     Visit,
-    entity::Entity,
+    entity::{Entity, Fields, Link, Told, at_hand},
+    json::told_by_name,
     loader::{Fetched, Loader, Source},
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
@@ -55,6 +57,8 @@ pub(crate) enum PaymentStatus {
     /// Called off, or not paid in time.
     Cancelled,
 }
+
+told_by_name!(PaymentStatus);
 
 impl From<PaymentStatus> for v1::PaymentStatus {
     fn from(status: PaymentStatus) -> Self {
@@ -187,6 +191,22 @@ impl PaymentFields {
     }
 }
 
+impl Fields for PaymentFields {
+    at_hand! {
+        "id" => id, "orderId" => order_id, "userId" => user_id, "amount" => amount, "refunded" => refunded,
+        "currency" => currency, "status" => status, "method" => method, "transactionId" => transaction_id,
+        "failureReason" => failure_reason, "paidAt" => paid_at, "createdAt" => created_at, "updatedAt" => updated_at,
+    }
+
+    fn follow<'a>(link: &Link<'a, Self>) -> Option<BoxFuture<'a, Told>> {
+        match link.name() {
+            "order" => Some(order::followed(link, |payment| &payment.0.order_id)),
+            "user" => Some(user::followed(link, |payment| &payment.0.user_id)),
+            _ => None,
+        }
+    }
+}
+
 /// The loaders of payments.
 #[derive(Default)]
 pub(super) struct Loaders {
@@ -248,6 +268,14 @@ pub(super) async fn by_order(visit: &Visit, order: &str) -> Result<Option<Paymen
     visit.viewer()?;
     let Ok(order) = order.parse() else { return Ok(None) };
     Ok(visit.payments.by_order.load(visit.calls(), order).await?.map(Payment::from))
+}
+
+/// The payment of the order of each row, by the order's id.
+pub(super) fn followed<'a, T: Fields>(link: &Link<'a, T>, order: fn(&T) -> &str) -> BoxFuture<'a, Told> {
+    link.to::<ByOrder, PaymentFields>(
+        |visit| visit.viewer().map(|_| &visit.payments.by_order),
+        |row| order(row).parse().ok(),
+    )
 }
 
 /// The fields of `Query` about payments.

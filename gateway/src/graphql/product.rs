@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object};
+use futures::future::BoxFuture;
 use money::{Currency, Money};
 use proto::{
     common::v1::{self as common, Access},
@@ -12,7 +13,7 @@ use runtime::Refusal;
 
 use super::{
     Visit,
-    entity::Entity,
+    entity::{Entity, Fields, Link, Told, at_hand},
     loader::{Fetched, Loader, Source},
     page::{self, DEFAULT_LIMIT, Page},
     public::Public,
@@ -87,6 +88,13 @@ impl ProductFields {
     }
 }
 
+impl Fields for ProductFields {
+    at_hand! {
+        "id" => id, "name" => name, "unitPrice" => unit_price, "currency" => currency, "active" => active,
+        "createdAt" => created_at, "updatedAt" => updated_at,
+    }
+}
+
 /// The loaders of products.
 #[derive(Default)]
 pub(super) struct Loaders {
@@ -115,6 +123,11 @@ impl Source for ById {
 /// The product with this id, if there is one; withdrawn ones too.
 pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<Product>, Refusal> {
     Ok(visit.products.by_id.load(visit.calls(), id.to_owned()).await?.map(Product::from))
+}
+
+/// The product of each row, by the id that the row has.
+pub(super) fn followed<'a, T: Fields>(link: &Link<'a, T>, id: fn(&T) -> &str) -> BoxFuture<'a, Told> {
+    link.to::<ById, ProductFields>(|visit| Ok(&visit.products.by_id), |row| Some(id(row).to_owned()))
 }
 
 /// The fields of `Query` about products.

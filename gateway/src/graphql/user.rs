@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use futures::future::BoxFuture;
 use pbjson_types::FieldMask;
 use proto::{
     common::v1::{Access, PageRequest},
@@ -15,7 +16,8 @@ use uuid::Uuid;
 
 use super::{
     Visit,
-    entity::Entity,
+    entity::{Entity, Fields, Link, Rows, Told, at_hand},
+    json::told_by_name,
     loader::{Fetched, Loader, Source},
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
@@ -48,6 +50,8 @@ pub(crate) enum Role {
     /// Sees and changes all.
     Admin,
 }
+
+told_by_name!(Role);
 
 impl From<Role> for v1::Role {
     fn from(role: Role) -> Self {
@@ -141,8 +145,15 @@ impl UserFields {
         &self,
         context: &Context<'_>,
         #[graphql(default_with = "Some(DEFAULT_LIMIT)", desc = "How many, 1 to 100.")] limit: Option<i32>,
-    ) -> Option<Result<Vec<Order>, Refusal>> {
+    ) -> Option<Result<Rows<Order>, Refusal>> {
         order::newest_of(Visit::of(context), &self.0.id, limit.unwrap_or(DEFAULT_LIMIT)).await.transpose()
+    }
+}
+
+impl Fields for UserFields {
+    at_hand! {
+        "id" => id, "email" => email, "firstName" => first_name, "lastName" => last_name, "fullName" => full_name,
+        "role" => role, "active" => active, "createdAt" => created_at, "updatedAt" => updated_at,
     }
 }
 
@@ -177,6 +188,14 @@ pub(super) async fn by_id(visit: &Visit, id: &str) -> Result<Option<User>, Refus
     visit.viewer()?;
     let Ok(id) = id.parse() else { return Ok(None) };
     Ok(visit.users.by_id.load(visit.calls(), id).await?.map(User::from))
+}
+
+/// The user of each row, by the id that the row has.
+pub(super) fn followed<'a, T: Fields>(link: &Link<'a, T>, id: fn(&T) -> &str) -> BoxFuture<'a, Told> {
+    link.to::<ById, UserFields>(
+        |visit| visit.viewer().map(|_| &visit.users.by_id),
+        |row| id(row).parse().ok(),
+    )
 }
 
 /// The fields of `Query` about users.

@@ -9,7 +9,7 @@ use async_graphql::ContextBase;
 use identity::Viewer;
 use runtime::Refusal;
 
-use super::{Occasion, entity::Shapes, order, payment, product, user};
+use super::{Occasion, order, payment, product, user};
 use crate::clients::Calls;
 
 /// One client request. What it loaded is never shown to another.
@@ -18,7 +18,7 @@ pub(crate) struct Visit {
     occasion: Occasion,
     calls: Arc<Calls>,
     began: AtomicBool,
-    pub(super) shapes: Shapes,
+    writes: bool,
     pub(super) users: user::Loaders,
     pub(super) orders: order::Loaders,
     pub(super) products: product::Loaders,
@@ -33,7 +33,7 @@ impl Visit {
             occasion: Occasion::Request,
             calls: Arc::new(calls),
             began: AtomicBool::new(false),
-            shapes: Shapes::default(),
+            writes: false,
             users: user::Loaders::default(),
             orders: order::Loaders::default(),
             products: product::Loaders::default(),
@@ -44,6 +44,16 @@ impl Visit {
     /// The same as a part of a subscription.
     pub(crate) fn on(self, occasion: Occasion) -> Self {
         Self { occasion, ..self }
+    }
+
+    /// The same, with its entities written as they become known, since nothing of the answer `repeats`.
+    pub(crate) fn writing(self, writes: bool) -> Self {
+        Self { writes, ..self }
+    }
+
+    /// Whether entities are written as they become known, and not left to the GraphQL crate.
+    pub(super) fn writes(&self) -> bool {
+        self.writes
     }
 
     /// Why its root fields run.

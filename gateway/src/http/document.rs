@@ -19,6 +19,7 @@ use super::{
     public::PublicOperations,
     respond::Refused,
 };
+use crate::graphql::repeats;
 
 /// About how much memory a parsed field takes beside its text, in bytes.
 const BYTES_PER_FIELD: u32 = 400;
@@ -39,6 +40,8 @@ pub(super) struct Document {
     pub(super) excess: Excess,
     /// Which of its operations ask for public fields alone.
     pub(super) public: PublicOperations,
+    /// Whether an object of its answer is put together from several halves.
+    pub(super) repeats: bool,
     /// Whether none of its operations takes variables, so that it is valid always or never.
     constant: bool,
     /// Whether it is `constant` and was found to be valid.
@@ -71,6 +74,7 @@ impl Documents {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let mut operations = parsed.operations.iter();
         let document = Arc::new(Document {
+            repeats: repeats(&parsed),
             plans: self.costs.plan(&parsed),
             excess,
             public: PublicOperations::default(),

@@ -22,7 +22,8 @@ pub(super) async fn execute(
     viewer: Option<Viewer>,
     context: CallContext,
 ) -> Result<Answer, Refused> {
-    let visit = Arc::new(Visit::new(viewer, Calls::new(edge.services.clone(), context, edge.rpc_timeout)));
+    let calls = Calls::new(edge.services.clone(), context, edge.rpc_timeout);
+    let visit = Arc::new(Visit::new(viewer, calls).writing(!document.repeats));
     // The text is only there for extensions of the crate, and there are none.
     let mut request = Request::new("").variables(inquiry.variables).data(visit.clone());
     request.operation_name = inquiry.operation_name.map(Into::into);

@@ -9,10 +9,11 @@ use axum::{
     response::Response,
 };
 use runtime::{Kind, Refusal};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{execute::Answer, negotiate::MediaType, rate};
+use crate::graphql;
 
 /// A request of which nothing ran.
 #[derive(Clone)]
@@ -71,18 +72,24 @@ fn error(refusal: Refusal) -> ServerError {
 }
 
 /// The JSON of an answer. A request that was refused has no `data`, not even null.
-#[derive(Serialize)]
 struct Json<'a> {
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ServerError],
-    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a Value>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     extensions: &'a BTreeMap<String, Value>,
 }
 
 /// Those of most answers.
 const NO_EXTENSIONS: &BTreeMap<String, Value> = &BTreeMap::new();
+
+/// Inside something else, it is read once more.
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json: &RawValue = &write(self)
+            .and_then(|json| serde_json::from_slice::<Box<RawValue>>(&json))
+            .map_err(S::Error::custom)?;
+        json.serialize(serializer)
+    }
+}
 
 /// Writes the answer to the request with this id.
 pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, request_id: &str) -> Response {
@@ -169,9 +176,21 @@ fn raw(json: &impl Serialize) -> Box<RawValue> {
 }
 
 fn write(json: &Json<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut body = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut body, json)?;
-    Ok(body)
+    let mut body = graphql::Json::with_capacity(1024);
+    if !json.errors.is_empty() {
+        body.key("errors", true);
+        body.raw(&serde_json::to_vec(json.errors)?);
+    }
+    if let Some(data) = json.data {
+        body.key("data", json.errors.is_empty());
+        body.value(data);
+    }
+    if !json.extensions.is_empty() {
+        body.key("extensions", json.errors.is_empty() && json.data.is_none());
+        body.raw(&serde_json::to_vec(json.extensions)?);
+    }
+    body.raw(b"}");
+    Ok(body.into_bytes())
 }
 
 fn status_by_graphql(media_type: MediaType, errors: &[ServerError]) -> StatusCode {

@@ -120,7 +120,7 @@ impl Asked {
         let deadline = Instant::now() + edge.request_timeout - TIME_TO_ANSWER;
         let context = self.caller.context(&self.request_id, deadline);
         let calls = Calls::new(edge.services.clone(), context, edge.rpc_timeout);
-        let visit = Arc::new(Visit::new(self.caller.viewer, calls).on(occasion));
+        let visit = Arc::new(Visit::new(self.caller.viewer, calls).writing(!document.repeats).on(occasion));
         let mut request = Request::new("").variables(self.variables.clone()).data(visit.clone());
         request.operation_name = self.operation_name.as_deref().map(Into::into);
         request.set_parsed_query(document.parsed.clone());
