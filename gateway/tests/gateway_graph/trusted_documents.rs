@@ -89,7 +89,7 @@ async fn a_trusted_document_is_answered_by_its_text_its_identifier_and_its_hash(
         assert!(names_the_laptop(&answer), "{body} {}", answer.text);
     }
     for uri in [
-        format!("/graphql?documentId=shop-1"),
+        "/graphql?documentId=shop-1".to_owned(),
         format!("/graphql?documentId={hash}&operationName=Shop"),
         format!("/graphql?query={}", SHOP.replace(' ', "+")),
         format!("/graphql?extensions={}", persisted("shop-1").to_string().replace('"', "%22")),
