@@ -52,6 +52,7 @@ impl System {
         let orders: order::Config = settings.of()?;
         let payments: payment::Config = settings.of()?;
         let edge: gateway::Config = settings.of()?;
+        edge.check().map_err(anyhow::Error::msg)?;
         let rabbitmq = match settings.amqp_url("gateway") {
             Some(_) => Some(Brokers {
                 user: RabbitMq::new(&users.broker, "user")?.into(),
