@@ -7,6 +7,7 @@ mod apart;
 mod commands;
 mod events;
 mod graph;
+mod nginx;
 mod rabbitmq;
 mod restarts;
 mod run;
