@@ -113,7 +113,7 @@ test-http: ## Let the auditors of graphql-http look at the whole system
 	@cargo build -p portico
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/test-http'
 
-EXAMPLES ?= 25
+EXAMPLES ?= 5
 SEED ?= 1
 test-rest: ## Let Schemathesis ask REST and the graph for everything (EXAMPLES= of each operation, SEED=)
 	@cargo build -p portico

@@ -15,7 +15,7 @@ import urllib.request
 URL = os.environ["PORTICO_URL"]
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SEED = os.environ.get("SEED", "1")
-EXAMPLES = os.environ.get("EXAMPLES", "25")
+EXAMPLES = os.environ.get("EXAMPLES", "5")
 # What holds for every answer of REST.
 REST = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance," \
     "response_schema_conformance,negative_data_rejection,missing_required_header,unsupported_method"

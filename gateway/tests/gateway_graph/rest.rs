@@ -41,8 +41,8 @@ async fn post(world: &World, path: &str, who: Option<&Caller>, body: &Value) -> 
 /// Status, code and reason of a failure.
 fn failure(answer: &Answer) -> (u16, &str, &str) {
     let error = &answer.body["error"];
-    let text = |value: &'_ Value| value.as_str().map(str::to_owned).unwrap_or_default().leak();
-    (answer.status.as_u16(), text(&error["code"]), text(&error["details"]["reason"]))
+    let (code, reason) = (error["code"].as_str(), error["details"]["reason"].as_str());
+    (answer.status.as_u16(), code.unwrap_or_default(), reason.unwrap_or_default())
 }
 
 fn an_order() -> Value {
