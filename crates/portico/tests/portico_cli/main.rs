@@ -5,6 +5,7 @@
 mod amqp;
 mod apart;
 mod commands;
+mod documents;
 mod events;
 mod graph;
 mod nginx;
