@@ -37,9 +37,17 @@ impl Answers {
     /// # Errors
     /// When one answer is not the right one.
     pub(crate) async fn check(&self, way: &Way, tokens: &[String]) -> Result<()> {
-        let mut client = Client::connect(&way.url).await?;
+        self.check_with(way, tokens, QUERY).await
+    }
+
+    /// The same, asked by `query`, which must mean the same.
+    ///
+    /// # Errors
+    /// When one answer is not the right one.
+    pub(crate) async fn check_with(&self, way: &Way, tokens: &[String], query: &str) -> Result<()> {
+        let (mut client, query) = (Client::connect(&way.url).await?, Bytes::copy_from_slice(query.as_bytes()));
         for (token, expected) in tokens.iter().zip(&self.expected) {
-            let answer = client.post(Some(token), Bytes::from_static(QUERY.as_bytes())).await?;
+            let answer = client.post(Some(token), query.clone()).await?;
             if answer.status != 200 || answer.body != expected.as_bytes() {
                 let answered = String::from_utf8_lossy(&answer.body);
                 bail!(

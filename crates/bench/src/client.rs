@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::{HeaderMap, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -19,12 +19,14 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: StatusCode,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
     /// The whole body.
     pub(crate) body: Bytes,
 }
 
 impl Client {
-    /// Connects to the host of `url`; requests go to its path.
+    /// Connects to the host of `url`; requests go to its path and its arguments.
     ///
     /// # Errors
     /// When `url` is no `http://` one, or nobody answers.
@@ -41,7 +43,8 @@ impl Client {
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the sender; what breaks it, the next request tells.
         tokio::spawn(connection);
-        Ok(Self { sender, authority: authority.to_string(), path: uri.path().to_owned() })
+        let path = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        Ok(Self { sender, authority: authority.to_string(), path })
     }
 
     /// Sends a JSON body, with a token if there is one.
@@ -68,7 +71,7 @@ impl Client {
     async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer> {
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        Ok(Answer { status, body: answer.into_body().collect().await?.to_bytes() })
+        let (head, body) = answer.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
     }
 }

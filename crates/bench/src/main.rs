@@ -8,6 +8,9 @@
 //! | [`handler`], [`memory`], [`embedded`] | what the system is measured beside; each is a process of its own |
 //! | [`answer`], [`checks`], [`tokens`] | what must be answered to whom |
 //! | [`wrk`], [`pgbench`], [`programs`] | the tools that make the load |
+//! | [`pipeline`] | the part about what the edge itself costs a query |
+//! | [`refused`] | the part about what is refused: what that takes of the processor |
+//! | [`edge`] | the part about the cache of nginx: what is measured there, and beside what |
 //! | [`events`] | the part about events: what is measured there, and beside what |
 //! | [`rounds`] | what is made of the numbers |
 //! | [`report`], [`plot`], [`machine`] | what is told |
@@ -17,6 +20,7 @@ mod answer;
 mod checks;
 mod client;
 mod dataset;
+mod edge;
 mod embedded;
 mod events;
 mod fill;
@@ -25,9 +29,11 @@ mod load;
 mod machine;
 mod memory;
 mod pgbench;
+mod pipeline;
 mod plot;
 mod processes;
 mod programs;
+mod refused;
 mod report;
 mod rounds;
 mod run;

@@ -25,14 +25,18 @@ const START: Duration = Duration::from_secs(30);
 /// How long it may take to stop. RabbitMQ takes longest, after many messages.
 const STOP: Duration = Duration::from_secs(60);
 /// What would lead a process to backends that are not this run's.
-const NOT_OURS: [&str; 6] = [
+const NOT_OURS: [&str; 7] = [
     "DATABASE_URL",
     "USER_DATABASE_URL",
     "ORDER_DATABASE_URL",
     "PAYMENT_DATABASE_URL",
     "AMQP_URL",
     "RABBITMQ_MANAGEMENT_URL",
+    "NGINX_URL",
 ];
+
+/// How often a second the kernel counts in /proc/PID/stat (USER_HZ, 100 wherever Linux runs).
+const TICKS_PER_SECOND: u64 = 100;
 
 /// What is to be started.
 pub(crate) struct Spec {
@@ -67,6 +71,8 @@ impl Process {
         for variable in NOT_OURS {
             command.env_remove(variable);
         }
+        // The load comes from one address, and is what is measured.
+        command.env("RATE_LIMITS", "off");
         command.args(spec.arguments).envs(spec.environment);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
@@ -137,6 +143,16 @@ impl Process {
             .with_context(|| format!("the system does not say how much memory {} holds", self.name))
     }
 
+    /// How long it has kept a processor busy until now, to a hundredth of a second.
+    ///
+    /// # Errors
+    /// When it no longer runs, or the system does not say (proc(5) is Linux's).
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let pid = self.child.id().with_context(|| format!("{} has ended", self.name))?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        busy(&stat).with_context(|| format!("the system does not say how busy {} was", self.name))
+    }
+
     /// Stops it and waits for its end.
     ///
     /// # Errors
@@ -196,6 +212,13 @@ async fn is_ready(url: &str) -> bool {
         .is_ok_and(|answer| answer.is_ok_and(|answer| answer.status == 200))
 }
 
+/// User and system time, the fields 14 and 15. The second is the program's name, which may hold anything.
+fn busy(stat: &str) -> Option<Duration> {
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let ticks = fields.skip(11).take(2).map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
 /// The bytes of the line `VmRSS:   12345 kB`.
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -205,6 +228,14 @@ fn resident(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_on_the_processor_is_that_of_the_program_and_of_the_system_for_it() {
+        let stat = "12 (a ) b) S 1 12 12 0 -1 4194560 500 0 2 0 150 25 9 9 20 0 3 0 100 1 1";
+        assert_eq!(busy(stat), Some(Duration::from_millis(1_750)));
+        assert_eq!(busy("12 (a) S"), Some(Duration::ZERO));
+        assert_eq!(busy("nothing"), None);
+    }
 
     #[test]
     fn the_resident_set_is_read_in_bytes() {

@@ -12,7 +12,7 @@ use comfy_table::{Table, presets::NOTHING};
 
 use crate::{
     dataset::{ORDERS_EACH, USERS},
-    events, plot,
+    edge, events, pipeline, plot, refused,
     rounds::{Rounds, median},
     run::{CREATE, PGBENCH, Results},
     system::{EMBEDDED, GATEWAY, HANDLER},
@@ -25,6 +25,10 @@ const OF_HANDLER: f64 = 0.8;
 const OF_SEPARATE: f64 = 1.2;
 /// What createOrder must reach of pgbench.
 const OF_PGBENCH: f64 = 0.4;
+/// What the rates through nginx are called.
+const EDGE: &str = "public query through nginx";
+/// What the rates with and without the edge's settings are called.
+const PIPELINE: &str = "nested query";
 /// What the idle gateway may hold, in MB.
 const GATEWAY_HOLDS: f64 = 30.0;
 /// What each idle service may hold, in MB.
@@ -89,7 +93,10 @@ fn targets(results: &Results) -> Vec<Target> {
         wanted: Wanted::AtMost(if name == GATEWAY { GATEWAY_HOLDS } else { SERVICE_HOLDS }, "MB"),
         measured: megabytes(bytes),
     }));
+    targets.push(results.pipeline.target());
+    targets.push(results.refused.target());
     targets.extend(results.events.targets());
+    targets.extend(results.edge.targets());
     targets
 }
 
@@ -98,14 +105,8 @@ fn targets(results: &Results) -> Vec<Target> {
 /// # Errors
 /// When the standard output is closed.
 pub(crate) fn print(results: &Results) -> Result<()> {
-    let mut rates = table(["", "requests/s (median)", "from", "to", "half within", "99 % within"]);
-    for (what, rounds) in parts(results) {
-        for row in rate_rows(rounds) {
-            let [way, rest @ ..] = row;
-            rates.add_row([format!("{what}: {way}")].into_iter().chain(rest));
-        }
-    }
-    writeln!(stdout(), "\n{rates}")?;
+    print_rates(&parts(results))?;
+    print_refused(&results.refused)?;
     print_events(&results.events)?;
     print_targets(targets(results))
 }
@@ -119,8 +120,56 @@ pub(crate) fn print_only_events(results: &events::Results) -> Result<()> {
     print_targets(results.targets())
 }
 
+/// Prints the part about what is refused alone.
+///
+/// # Errors
+/// When the standard output is closed.
+pub(crate) fn print_only_refused(results: &refused::Results) -> Result<()> {
+    print_refused(results)?;
+    print_targets(vec![results.target()])
+}
+
+/// Prints the part about the cache of nginx alone.
+///
+/// # Errors
+/// When the standard output is closed.
+pub(crate) fn print_only_edge(results: &edge::Results) -> Result<()> {
+    print_rates(&[(EDGE, &results.rounds)])?;
+    print_targets(results.targets())
+}
+
+/// Prints the part about what the edge itself costs alone.
+///
+/// # Errors
+/// When the standard output is closed.
+pub(crate) fn print_only_pipeline(results: &pipeline::Results) -> Result<()> {
+    print_rates(&[(PIPELINE, &results.rounds)])?;
+    print_targets(vec![results.target()])
+}
+
+fn print_rates(parts: &[(&str, &Rounds)]) -> Result<()> {
+    let mut rates = table(["", "requests/s (median)", "from", "to", "half within", "99 % within"]);
+    for (what, rounds) in parts {
+        for row in rate_rows(rounds) {
+            let [way, rest @ ..] = row;
+            rates.add_row([format!("{what}: {way}")].into_iter().chain(rest));
+        }
+    }
+    writeln!(stdout(), "\n{rates}")?;
+    Ok(())
+}
+
 fn print_events(results: &events::Results) -> Result<()> {
     let mut measured = table(["", "measured"]);
+    for row in results.rows() {
+        measured.add_row(row);
+    }
+    writeln!(stdout(), "\n{measured}")?;
+    Ok(())
+}
+
+fn print_refused(results: &refused::Results) -> Result<()> {
+    let mut measured = table(["query", "refused as", "processor's time"]);
     for row in results.rows() {
         measured.add_row(row);
     }
@@ -143,16 +192,18 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn parts(results: &Results) -> [(&'static str, &Rounds); 3] {
+fn parts(results: &Results) -> [(&'static str, &Rounds); 5] {
     [
         ("query, Postgres behind", &results.postgres),
         ("query, from memory", &results.memory),
         ("orders placed", &results.writes),
+        (EDGE, &results.edge.rounds),
+        (PIPELINE, &results.pipeline.rounds),
     ]
 }
 
 /// Way, median, least and most requests a second, and the medians of the times.
-fn rate_rows(rounds: &Rounds) -> Vec<[String; 6]> {
+pub(crate) fn rate_rows(rounds: &Rounds) -> Vec<[String; 6]> {
     let row = |(name, measured): (&str, &[crate::wrk::Measured])| {
         let rates: Vec<f64> = measured.iter().map(|one| one.rate).collect();
         let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
@@ -183,7 +234,7 @@ pub(crate) fn write(results: &Results, docs: &Path) -> Result<()> {
     let plots = docs.join("performance");
     fs::create_dir_all(&plots).with_context(|| format!("cannot make {}", plots.display()))?;
     for ((title, rounds), file) in
-        parts(results).into_iter().zip(["postgres.svg", "memory.svg", "writes.svg"])
+        parts(results).into_iter().zip(["postgres.svg", "memory.svg", "writes.svg", "edge.svg", "pipeline.svg"])
     {
         plot::rates(&plots.join(file), title, "requests", rounds)?;
     }
@@ -214,9 +265,12 @@ fn text(results: &Results) -> Result<String> {
     rows(&mut page, ["", ""], machine)?;
     writeln!(page, "\nThe load and all that is measured share it.")?;
     queries(&mut page, results)?;
+    results.pipeline.write(&mut page)?;
+    results.refused.write(&mut page)?;
     writes(&mut page, results)?;
     held(&mut page, results)?;
     results.events.write(&mut page)?;
+    results.edge.write(&mut page)?;
     page.push_str(AGAIN);
     Ok(page)
 }
@@ -250,7 +304,8 @@ fn queries(page: &mut String, results: &Results) -> Result<()> {
     Ok(())
 }
 
-const RATES: [&str; 6] = ["", "requests/s (median)", "from", "to", "half within", "99 % within"];
+/// The heads of the columns of [`rate_rows`].
+pub(crate) const RATES: [&str; 6] = ["", "requests/s (median)", "from", "to", "half within", "99 % within"];
 
 fn writes(page: &mut String, results: &Results) -> Result<()> {
     writeln!(
@@ -285,6 +340,9 @@ const AGAIN: &str = "
 make bench         # this page, in about seven minutes
 make bench-quick   # short rounds, to see that it works; writes nothing
 scripts/bench --only events   # the part about events; writes nothing
+scripts/bench --only refused  # the part about what is refused; writes nothing
+scripts/bench --only edge     # the part about nginx; writes nothing
+scripts/bench --only pipeline # the part about what the edge costs; writes nothing
 make load-test URL=http://127.0.0.1:4000/graphql CONCURRENCY=16 REQUESTS=10000   # a bounded load on what runs
 ```
 ";

@@ -16,12 +16,13 @@ use portico::{
 use crate::{
     checks::{Answers, CREATE_ORDER, CREATED, Rows, create_one},
     dataset::{Dataset, QUERY},
-    events,
+    edge, events,
     fill::fill,
     machine::Machine,
     pgbench::Pgbench,
+    pipeline,
     processes::Process,
-    report,
+    refused, report,
     rounds::Rounds,
     system::{Backing, EMBEDDED, GATEWAY, System, Way, start_embedded_in_memory},
     tokens::{Tokens, refresh_tokens},
@@ -45,6 +46,12 @@ pub(crate) struct Run {
 enum Part {
     /// How events travel, what they cost, and to how many they go
     Events,
+    /// What a query that is refused takes of the processor
+    Refused,
+    /// What a public answer from the cache of nginx costs, beside a file
+    Edge,
+    /// What the edge itself costs a query
+    Pipeline,
 }
 
 /// How much is measured.
@@ -61,6 +68,17 @@ pub(crate) struct Plan {
 const FULL: Plan = Plan { rounds: 5, seconds: 4, warm_up: 2 };
 const QUICK: Plan = Plan { rounds: 2, seconds: 2, warm_up: 1 };
 
+impl Plan {
+    /// Begins a round, and says how long each way is measured in it. Round 0 warms up and does not count.
+    pub(crate) fn round(&self, round: usize, what: &str, progress: &Progress) -> (Step, u64) {
+        let (what, seconds) = match round {
+            0 => (format!("{what}, warming up"), self.warm_up),
+            n => (format!("{what}, round {n} of {}", self.rounds), self.seconds),
+        };
+        (progress.step(&what), seconds)
+    }
+}
+
 /// What a run came to.
 pub(crate) struct Results {
     /// How much was measured.
@@ -71,6 +89,10 @@ pub(crate) struct Results {
     pub(crate) postgres: Rounds,
     /// The query, with services that answer from memory.
     pub(crate) memory: Rounds,
+    /// What the edge itself costs.
+    pub(crate) pipeline: pipeline::Results,
+    /// What is refused.
+    pub(crate) refused: refused::Results,
     /// createOrder.
     pub(crate) writes: Rounds,
     /// What each process holds once it is ready and idle, in bytes.
@@ -79,6 +101,8 @@ pub(crate) struct Results {
     pub(crate) after: Vec<(&'static str, u64)>,
     /// Events.
     pub(crate) events: events::Results,
+    /// The cache before the gateway.
+    pub(crate) edge: edge::Results,
 }
 
 /// createOrder through the graph.
@@ -121,6 +145,18 @@ impl Run {
                 let results = told(self.measure_events(&folder).await, &folder)?;
                 report::print_only_events(&results)?;
             }
+            Some(Part::Refused) => {
+                let results = told(self.measure_refused(&folder).await, &folder)?;
+                report::print_only_refused(&results)?;
+            }
+            Some(Part::Edge) => {
+                let results = told(self.measure_edge(&folder).await, &folder)?;
+                report::print_only_edge(&results)?;
+            }
+            Some(Part::Pipeline) => {
+                let results = told(self.measure_pipeline(&folder).await, &folder)?;
+                report::print_only_pipeline(&results)?;
+            }
         }
         Ok(())
     }
@@ -130,6 +166,30 @@ impl Run {
         events::measure(self.events_plan(), &data, folder, &Progress::on_stderr()).await
     }
 
+    async fn measure_refused(&self, folder: &Path) -> Result<refused::Results> {
+        let (_, key) = Tokens::of_new_key(folder)?;
+        let system = System::start(&Backing::Memory(key), folder).await?;
+        let (processes, graph) = (&system.processes, &system.graph);
+        let results = refused::measure(processes, graph, self.quick, &Progress::on_stderr()).await?;
+        system.stop().await?;
+        Ok(results)
+    }
+
+    async fn measure_edge(&self, folder: &Path) -> Result<edge::Results> {
+        let (data, wrk) = (Dataset::new(), Wrk::find(folder).await?);
+        edge::measure(self.plan(), &data, folder, &wrk, &Progress::on_stderr()).await
+    }
+
+    async fn measure_pipeline(&self, folder: &Path) -> Result<pipeline::Results> {
+        let wrk = Wrk::find(folder).await?;
+        let answers = Answers::of(&Dataset::new(), folder)?;
+        pipeline::measure(self.plan(), &answers, folder, &wrk, &Progress::on_stderr()).await
+    }
+
+    fn plan(&self) -> Plan {
+        if self.quick { QUICK } else { FULL }
+    }
+
     fn events_plan(&self) -> events::Plan {
         if self.quick { events::QUICK } else { events::FULL }
     }
@@ -137,7 +197,7 @@ impl Run {
     async fn measure(&self, folder: &Path) -> Result<Results> {
         let data = Dataset::new();
         let bench = Bench {
-            plan: if self.quick { QUICK } else { FULL },
+            plan: self.plan(),
             folder: folder.to_owned(),
             progress: Progress::on_stderr(),
             answers: Answers::of(&data, folder)?,
@@ -148,10 +208,26 @@ impl Run {
         let mut tokens = Tokens::of_graph(&refresh, folder);
         let (machine, postgres, idle, after) = bench.queries_on_postgres(&refresh, &mut tokens).await?;
         let writes = bench.writes(&mut tokens).await?;
-        let memory = bench.queries_in_memory().await?;
+        let (memory, refused) = bench.queries_in_memory(self.quick).await?;
+        let Bench { plan, answers, wrk, progress, .. } = &bench;
+        let pipeline = Box::pin(pipeline::measure(*plan, answers, folder, wrk, progress)).await?;
         let plan = self.events_plan();
         let events = Box::pin(events::measure(plan, &bench.data, folder, &bench.progress)).await?;
-        Ok(Results { plan: bench.plan, machine, postgres, memory, writes, idle, after, events })
+        let Bench { plan, wrk, progress, data, .. } = &bench;
+        let edge = Box::pin(edge::measure(*plan, data, folder, wrk, progress)).await?;
+        Ok(Results {
+            plan: bench.plan,
+            machine,
+            postgres,
+            memory,
+            pipeline,
+            refused,
+            writes,
+            idle,
+            after,
+            events,
+            edge,
+        })
     }
 }
 
@@ -191,7 +267,7 @@ impl Bench {
         Ok((machine, rounds, idle, after))
     }
 
-    async fn queries_in_memory(&self) -> Result<Rounds> {
+    async fn queries_in_memory(&self, quick: bool) -> Result<(Rounds, refused::Results)> {
         let (mut tokens, key) = Tokens::of_new_key(&self.folder)?;
         let system = self.start(&Backing::Memory(key.clone())).await?;
         let (handler, beside) = system.start_handler(&self.folder).await?;
@@ -200,8 +276,9 @@ impl Bench {
         let rounds = self.queries(&ways, &mut tokens, "with services that answer from memory").await?;
         embedded.stop().await?;
         handler.stop().await?;
+        let refused = refused::measure(&system.processes, &system.graph, quick, &self.progress).await?;
         self.stop(system, None).await?;
-        Ok(rounds)
+        Ok((rounds, refused))
     }
 
     async fn up(&self, kind: Kind) -> Result<Up> {
@@ -245,6 +322,7 @@ impl Bench {
         let mut rounds = Rounds::of(ways.iter().map(|way| way.name).collect());
         for round in 0..=self.plan.rounds {
             let load = Load {
+                method: "POST",
                 body: QUERY.to_owned(),
                 tokens: tokens.young(&ways[0].url).await?.1.to_owned(),
                 answers: self.answers.file.clone(),
@@ -261,13 +339,8 @@ impl Bench {
         Ok(rounds)
     }
 
-    /// Round 0 warms up and does not count.
     fn round(&self, round: usize, what: &str) -> (Step, u64) {
-        let (what, seconds) = match round {
-            0 => (format!("{what}, warming up"), self.plan.warm_up),
-            n => (format!("{what}, round {n} of {}", self.plan.rounds), self.plan.seconds),
-        };
-        (self.progress.step(&what), seconds)
+        self.plan.round(round, what, &self.progress)
     }
 
     async fn check(&self, ways: &[Way], tokens: &mut Tokens) -> Result<()> {
@@ -303,6 +376,7 @@ impl Bench {
         let (mut rounds, mut confirmed) = (Rounds::of(vec![CREATE, PGBENCH]), 0);
         for round in 0..=self.plan.rounds {
             let load = Load {
+                method: "POST",
                 body: CREATE_ORDER.to_owned(),
                 tokens: tokens.young(url).await?.1.to_owned(),
                 answers: answers.clone(),
@@ -325,7 +399,12 @@ impl Bench {
 }
 
 /// Tells what the round measured and, unless it was the one that warms up, adds it to the others.
-fn end_of_round(round: usize, step: Step, mut measured: Vec<(usize, Measured)>, rounds: &mut Rounds) {
+pub(crate) fn end_of_round(
+    round: usize,
+    step: Step,
+    mut measured: Vec<(usize, Measured)>,
+    rounds: &mut Rounds,
+) {
     measured.sort_by_key(|(place, _)| *place);
     let told =
         measured.iter().zip(rounds.names()).map(|((_, one), name)| format!("{name} {:.0}/s", one.rate));

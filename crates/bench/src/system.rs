@@ -72,14 +72,27 @@ impl System {
             let spec = service_spec(service, backing, port, admin, &urls);
             processes.push(Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
         }
-        let (port, admin) = (free_port()?, free_port()?);
         let mut environment = urls.clone();
         environment.push(amqp_url(backing, GATEWAY));
-        environment.extend(listen_variables(GATEWAY, port, admin));
         environment.extend(of_gateway);
-        let spec = Spec { name: GATEWAY, program: "gateway", arguments: vec![], environment };
-        processes.insert(0, Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
-        Ok(Self { processes, graph: format!("http://127.0.0.1:{port}/graphql"), urls })
+        let (gateway, way) = start_gateway(GATEWAY, environment, folder).await?;
+        processes.insert(0, gateway);
+        Ok(Self { processes, graph: way.url, urls })
+    }
+
+    /// Starts another gateway before the services of this system, with these settings.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) async fn start_gateway(
+        &self,
+        name: &'static str,
+        settings: Vec<(String, String)>,
+        folder: &Path,
+    ) -> Result<(Process, Way)> {
+        let nobody = ("AMQP_URL".to_owned(), NOBODY.to_owned());
+        let environment = self.urls.iter().cloned().chain([nobody]).chain(settings).collect();
+        start_gateway(name, environment, folder).await
     }
 
     /// Starts the handler before the services of this system.
@@ -122,6 +135,18 @@ pub(crate) async fn start_embedded_in_memory(key: &Key, folder: &Path) -> Result
     let spec = Spec { name: EMBEDDED, program: "bench", arguments, environment };
     let process = Process::start_and_wait(spec, folder, &ready_at(admin)).await?;
     Ok((process, Way { name: EMBEDDED, url: format!("http://127.0.0.1:{port}/graphql") }))
+}
+
+async fn start_gateway(
+    name: &'static str,
+    mut environment: Vec<(String, String)>,
+    folder: &Path,
+) -> Result<(Process, Way)> {
+    let (port, admin) = (free_port()?, free_port()?);
+    environment.extend(listen_variables(GATEWAY, port, admin));
+    let spec = Spec { name, program: "gateway", arguments: vec![], environment };
+    let process = Process::start_and_wait(spec, folder, &ready_at(admin)).await?;
+    Ok((process, Way { name, url: format!("http://127.0.0.1:{port}/graphql") }))
 }
 
 fn service_spec(

@@ -23,7 +23,9 @@ pub(crate) struct Wrk {
 
 /// What is asked, and what may be answered.
 pub(crate) struct Load {
-    /// The body of every request.
+    /// The method of every request.
+    pub(crate) method: &'static str,
+    /// The body of every request; empty for none.
     pub(crate) body: String,
     /// A file with a token a line; each request takes the next.
     pub(crate) tokens: PathBuf,
@@ -81,6 +83,7 @@ impl Wrk {
             .args(["--timeout", "10s", "--duration", &format!("{seconds}s"), "--script"])
             .arg(&self.script)
             .arg(url)
+            .env("BENCH_METHOD", load.method)
             .env("BENCH_BODY", &load.body)
             .env("BENCH_TOKENS", &load.tokens)
             .env("BENCH_ANSWERS", &load.answers)

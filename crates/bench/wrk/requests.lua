@@ -1,6 +1,7 @@
 -- Sends one body with many tokens, and looks at every answer.
 --
--- BENCH_TOKENS and BENCH_ANSWERS name files with one token and one allowed answer a line; BENCH_BODY holds the body.
+-- BENCH_TOKENS and BENCH_ANSWERS name files with one token and one allowed answer a line; an empty line is for a stranger.
+-- BENCH_METHOD and BENCH_BODY hold the method and the body.
 -- Where the answers hold ids that are not known beforehand, the lines are the start and the end that each must have
 -- (BENCH_ANSWERS_ARE=ends). The result is one line of JSON.
 
@@ -23,8 +24,10 @@ function init()
   local body = os.getenv("BENCH_BODY")
   prepared = {}
   for i, token in ipairs(lines("BENCH_TOKENS")) do
-    local headers = { ["Authorization"] = "Bearer " .. token, ["Content-Type"] = "application/json" }
-    prepared[i] = wrk.format("POST", nil, headers, body)
+    local headers = {}
+    if token ~= "" then headers["Authorization"] = "Bearer " .. token end
+    if body ~= "" then headers["Content-Type"] = "application/json" end
+    prepared[i] = wrk.format(os.getenv("BENCH_METHOD"), nil, headers, body)
   end
   local answers = lines("BENCH_ANSWERS")
   if os.getenv("BENCH_ANSWERS_ARE") == "ends" then
