@@ -170,12 +170,14 @@ window.__webpack_nonce__ = document.currentScript.nonce;
     return [...groups.values()];
   }
 
-  function ErrorLine({ code, reason, requestId, count }) {
+  function ErrorLine({ code, reason, message, field, requestId, count }) {
     return h(
       "div",
       { className: "portico-error" },
       h("strong", null, code ?? "ERROR"),
       reason && h("code", null, reason),
+      // Of a whole request that was refused: which limit it was, and how far beyond.
+      field === null && h("span", null, message),
       count > 1 && h("span", null, `${count} times`),
       requestId &&
         h("span", { className: "portico-request", title: "Finds the log line" }, `request ${requestId}`),
@@ -221,6 +223,10 @@ window.__webpack_nonce__ = document.currentScript.nonce;
       `${answer.milliseconds} ms`,
       `${answer.bytes.toLocaleString("en")} bytes`,
     ];
+    if (answer.cost) {
+      const { requested, limit } = answer.cost;
+      facts.push(`cost ${requested.toLocaleString("en")} of ${limit.toLocaleString("en")}`);
+    }
     return h(
       "div",
       { className: "portico-answer", role: "status" },

@@ -74,6 +74,14 @@ window.Portico = window.Portico || {};
     return { ...facts, errors, needsToken, tokens: tokensIn(body.data) };
   }
 
+  /** Takes what the answer cost out of it: it is told below the answer, and is no part of what was asked for. */
+  function takeCost(body) {
+    const { cost, ...others } = body.extensions ?? {};
+    if (Object.keys(others).length > 0) body.extensions = others;
+    else delete body.extensions;
+    return typeof cost?.requested === "number" ? { requested: cost.requested, limit: cost.limit } : null;
+  }
+
   /** An answer in GraphQL's form for what is none: a proxy's error page, or no connection at all. */
   function failure(message, code) {
     return { errors: [{ message, extensions: { code } }] };
@@ -100,10 +108,11 @@ window.Portico = window.Portico || {};
     let body;
     let facts;
     try {
-      const response = await fetch(url, { ...options, headers: withToken(options.headers ?? {}) });
+      const headers = { ...withToken(options.headers ?? {}), "X-Portico-Cost": "1" };
+      const response = await fetch(url, { ...options, headers });
       const text = await response.text();
       body = parse(text, response.status);
-      facts = { status: response.status, bytes: new Blob([text]).size };
+      facts = { status: response.status, bytes: new Blob([text]).size, cost: takeCost(body) };
     } catch (error) {
       body = failure(`No answer from the gateway: ${error.message}`, "NO_CONNECTION");
       facts = { status: null, bytes: 0 };

@@ -172,7 +172,9 @@ class Ide {
       this.page.waitForResponse(isAnswer),
       this.page.getByRole("button", { name: /^Execute query/ }).click(),
     ]);
-    const answer = await response.json();
+    const { extensions, ...answer } = await response.json();
+    // What it cost is told below the answer; nothing else is told beside it.
+    assert.deepEqual(Object.keys(extensions ?? {}).filter((name) => name !== "cost"), []);
     await this.#shows(answer);
     return answer;
   }

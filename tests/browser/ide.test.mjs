@@ -75,6 +75,20 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
     assert.ok(JSON.stringify(products).includes('"prod-1"'), JSON.stringify(products));
   });
 
+  await step("what a query cost stands below its answer, and not in it", async () => {
+    await ide.write("query Page { products(limit: 10) { data { id name } } }");
+    const answer = await ide.run();
+    assert.deepEqual(Object.keys(answer), ["data"]);
+    await ide.page.getByText(/ · cost 17 of 5,000$/).waitFor();
+  });
+
+  await step("a query that costs too much is told the limit", async () => {
+    await ide.write("query Explosion { orders(limit: 100) { data { user { orders(limit: 100) { id } } } } }");
+    const { errors } = await ide.run();
+    assert.equal(errors[0].extensions.reason, "QUERY_TOO_COSTLY");
+    await ide.page.getByText("11405 points of cost; at most 5000 are permitted").waitFor();
+  });
+
   await step("without a token, what belongs to a person is refused with a hint", async () => {
     await ide.write(me);
     const { errors } = await ide.run();
