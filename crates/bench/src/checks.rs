@@ -45,7 +45,8 @@ impl Answers {
     /// # Errors
     /// When one answer is not the right one.
     pub(crate) async fn check_with(&self, way: &Way, tokens: &[String], query: &str) -> Result<()> {
-        let (mut client, query) = (Client::connect(&way.url).await?, Bytes::copy_from_slice(query.as_bytes()));
+        let (mut client, query) =
+            (Client::connect(&way.url).await?, Bytes::copy_from_slice(query.as_bytes()));
         for (token, expected) in tokens.iter().zip(&self.expected) {
             let answer = client.post(Some(token), query.clone()).await?;
             if answer.status != 200 || answer.body != expected.as_bytes() {
