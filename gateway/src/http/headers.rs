@@ -1,7 +1,7 @@
 //! What every answer carries, whatever part of the gateway gave it: the request's id, what a browser may do with it, and
 //! which pages of other sites may read it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, time::Duration};
 
 use axum::{
     Router,
@@ -36,6 +36,9 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     // A page of another site can't even have it as an image; CORS is asked apart from this.
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
+
+/// How long a browser may take a preflight's answer for the next one's; they keep none longer.
+const PREFLIGHT_KEPT: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The headers of answers that pages of listed sites may read.
 const EXPOSED: [HeaderName; 9] = [
@@ -107,7 +110,7 @@ pub(crate) fn dress(router: Router, config: &RequestConfig) -> Router {
         [] => router,
         origins => router.layer(cors(&Origins::new(origins))),
     };
-    router.layer(from_fn_with_state(Arc::new(hsts), answer))
+    router.layer(from_fn_with_state(hsts, answer))
 }
 
 /// Without credentials: who asks is said by a token, never by a cookie.
@@ -117,11 +120,11 @@ fn cors(origins: &Origins) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED)
-        .max_age(std::time::Duration::from_secs(2 * 60 * 60))
+        .max_age(PREFLIGHT_KEPT)
         .vary([header::ORIGIN])
 }
 
-async fn answer(State(hsts): State<Arc<Option<HeaderValue>>>, mut request: Request, next: Next) -> Response {
+async fn answer(State(hsts): State<Option<HeaderValue>>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let over_tls = request.headers().get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
     request.extensions_mut().insert(id.clone());
@@ -132,8 +135,8 @@ async fn answer(State(hsts): State<Arc<Option<HeaderValue>>>, mut request: Reque
         headers.entry(name).or_insert(value);
     }
     // A browser takes no notice of it over plain HTTP (RFC 6797, section 8.1), so who claims TLS fools nobody else.
-    if let Some(hsts) = hsts.as_ref().as_ref().filter(|_| over_tls) {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    if let Some(hsts) = hsts.filter(|_| over_tls) {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
     response
 }
