@@ -40,7 +40,7 @@ impl Cost {
 pub(super) struct Costs(Weights);
 
 impl Costs {
-    /// Reads the schema's own text.
+    /// Reads the schema's own text, with the keys of its entities.
     pub(super) fn of(sdl: &str) -> Self {
         Self(Weights::of(sdl))
     }

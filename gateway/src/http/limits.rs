@@ -79,7 +79,7 @@ impl Limits {
     /// Judges how many representations `_entities` is asked for, which are found in the variables too.
     pub(super) fn measure_representations(&self, representations: usize, excess: &mut Excess) {
         if representations > self.0.representations as usize {
-            let rule = format_args!("must be at most {}", self.0.representations).to_string();
+            let rule = format!("must be at most {}", self.0.representations);
             excess.push(Refusal::bad_input("TOO_MANY_KEYS", "representations", rule));
         }
     }
