@@ -134,7 +134,8 @@ impl Cell {
         let cell = format!("{} {} {:?}: {:?}", self.viewer, self.kind, self.shape, self.ask);
         assert_eq!(comparable(&answer), comparable(&self.right), "{cell}");
         let expected: &[&str] = match (self.is_cacheable(), warm) {
-            (true, true) => &["HIT"],
+            // On a machine that is so slow that a minute has passed, what is there is out of date.
+            (true, true) => &["HIT", "EXPIRED", "STALE", "UPDATING"],
             (true, false) => &["MISS"],
             (false, _) => &["MISS", "BYPASS"],
         };
