@@ -2,7 +2,7 @@
 //!
 //! One file for each entity holds its types, its handlers and the rule of each route. A request passes the [`stages`],
 //! then its route's rule, then its handler, which reads what it carries as the graph reads its inputs, and calls the
-//! services. The document of [`openapi`] is made out of the same types and routes.
+//! services. The document of [`mod@openapi`] is made out of the same types and routes.
 
 mod answer;
 mod ask;
