@@ -14,9 +14,19 @@ static RUNTIME: LazyLock<Runtime> =
 
 static GATEWAY: LazyLock<Router> = LazyLock::new(|| {
     let settings = [
-        "gateway", "--environment", "development", "--rate-limits", "off", "--rpc-timeout", "0.1",
-        "--user-grpc-url", "http://127.0.0.1:1", "--order-grpc-url", "http://127.0.0.1:1",
-        "--payment-grpc-url", "http://127.0.0.1:1",
+        "gateway",
+        "--environment",
+        "development",
+        "--rate-limits",
+        "off",
+        "--rpc-timeout",
+        "0.1",
+        "--user-grpc-url",
+        "http://127.0.0.1:1",
+        "--order-grpc-url",
+        "http://127.0.0.1:1",
+        "--payment-grpc-url",
+        "http://127.0.0.1:1",
     ];
     let config: Config = runtime::config::parse(settings).expect("settings");
     let clients = Clients::connect(&config).expect("URLs");
