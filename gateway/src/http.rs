@@ -131,7 +131,7 @@ impl Edge {
     pub(crate) fn new(config: &Config, services: Arc<Services>, sessions: Sessions) -> Self {
         let [schema, suggesting, unvalidating] =
             [Validation::Strict, Validation::Suggesting, Validation::Skipped].map(schema);
-        let documents = Documents::new(config.document_cache_bytes, Costs::of(&schema.sdl()));
+        let documents = Documents::new(config.document_cache_bytes, Costs::of(&crate::sdl()));
         let limits = Limits::new(&config.limits);
         let (switch, bytes) = (config.documents.persisted_queries, config.documents.persisted_query_bytes);
         Self {
@@ -320,6 +320,7 @@ async fn run(edge: &Arc<Edge>, asked: Asked<'_>, mut inquiry: Inquiry<'_>) -> Re
         let subscription = subscribe::start(edge, &document, inquiry, caller, id).await?;
         return Ok(Outcome::Subscription(subscription));
     }
+    let _change = (operation == OperationType::Mutation).then(|| edge.merge.change());
     let public = public::is_public(edge, &document, operation, &inquiry);
     let outcome = if public {
         merge::run(edge, document, inquiry, id).await
@@ -327,9 +328,6 @@ async fn run(edge: &Arc<Edge>, asked: Asked<'_>, mut inquiry: Inquiry<'_>) -> Re
         let context = caller.context(id, deadline - TIME_TO_ANSWER);
         execute::execute(edge, &document, inquiry, caller.viewer, context).await
     };
-    if operation == OperationType::Mutation {
-        edge.merge.changed();
-    }
     let mut answer = public::mark(outcome?, public);
     if tells_cost {
         let told = checked.cost.told(edge.limits.most_points(), standing);

@@ -65,7 +65,7 @@ pub(super) struct Merge {
     runs: Runs,
     /// How many runs were begun.
     begun: AtomicU64,
-    /// How often something was changed through this process.
+    /// How often something may have been changed through this process.
     changes: AtomicU64,
 }
 
@@ -89,9 +89,10 @@ struct Told {
 }
 
 impl Merge {
-    /// Notes that something was changed: whoever asks from now on must not be told what was read before.
-    pub(super) fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
+    /// Something is being changed until what this gives is dropped, however that ends: whoever asks after it must not be
+    /// told what was read before.
+    pub(super) fn change(&self) -> Change<'_> {
+        Change(&self.changes)
     }
 
     /// The key of an operation of this text with these variables, asked now.
@@ -135,6 +136,15 @@ impl Merge {
             runs.insert(key, Entry { number, run });
         }
         shared
+    }
+}
+
+/// A change that may have happened once this is dropped.
+pub(super) struct Change<'a>(&'a AtomicU64);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -276,7 +286,7 @@ mod tests {
         }
         assert!(keys(&merge) == before);
         assert!(merge.key("{ a }", None, &variables(r#"{"b":2,"a":1}"#)) == before[6]);
-        merge.changed();
+        drop(merge.change());
         assert!(keys(&merge).iter().zip(&before).all(|(after, before)| after != before));
     }
 }

@@ -134,8 +134,7 @@ impl<'a> Keeping<'a> {
     /// Of this answer to this request, for so many seconds; `None` when they may not keep it.
     pub(super) fn of(answer: &Answer, head: &'a Parts, max_age: u32) -> Option<Self> {
         let public = answer.cache_control.public && answer.cache_control.max_age > 0;
-        let kept = max_age > 0 && public && answer.extensions.is_empty() && names_nobody(&head.headers);
-        kept.then(|| Self { max_age, known: (head.method == Method::GET).then_some(&head.headers) })
+        Self::of_public(head, max_age).filter(|_| public && answer.extensions.is_empty())
     }
 
     /// Of an answer outside the graph that is the same for everyone.
