@@ -1,5 +1,5 @@
 //! What an operation costs, in points: about how many rows it reads and how many calls it makes, at most. A document is
-//! made into a [`Plan`] for each of its operations, once; what remains of it for each request are the page sizes and
+//! made into a plan for each of its operations, once; what remains of it for each request are the page sizes and
 //! conditions that depend on variables, mostly none.
 
 mod plan;
