@@ -233,9 +233,13 @@ fn megabytes(bytes: u64) -> f64 {
 pub(crate) fn write(results: &Results, docs: &Path) -> Result<()> {
     let plots = docs.join("performance");
     fs::create_dir_all(&plots).with_context(|| format!("cannot make {}", plots.display()))?;
-    for ((title, rounds), file) in
-        parts(results).into_iter().zip(["postgres.svg", "memory.svg", "writes.svg", "edge.svg", "pipeline.svg"])
-    {
+    for ((title, rounds), file) in parts(results).into_iter().zip([
+        "postgres.svg",
+        "memory.svg",
+        "writes.svg",
+        "edge.svg",
+        "pipeline.svg",
+    ]) {
         plot::rates(&plots.join(file), title, "requests", rounds)?;
     }
     results.events.draw(&plots)?;
