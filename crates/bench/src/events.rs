@@ -74,7 +74,7 @@ pub(crate) struct Results {
     backlog: Rounds,
     /// From each commit to when its event was heard, the shortest first.
     delivered: Vec<Duration>,
-    /// createOrder's statements with the event and without, by the number of clients.
+    /// createOrder, and its statement with the event and without, by the number of clients.
     appending: Vec<(usize, Rounds)>,
     /// Subscriptions.
     subscribers: Subscribers,

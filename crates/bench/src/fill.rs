@@ -73,11 +73,16 @@ async fn insert_sessions(connection: &mut PgConnection, users: &[User], refresh:
     Ok(())
 }
 
-async fn insert_products(connection: &mut PgConnection, data: &Dataset) -> Result<()> {
+/// Writes the products, unless they are there.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn insert_products(connection: &mut PgConnection, data: &Dataset) -> Result<()> {
     sqlx::query(
         "INSERT INTO products (id, name, unit_price, currency, active, created_at, updated_at)
          SELECT id, name, unit_price, 'USD', true, $4, $4
-         FROM UNNEST($1::text[], $2::text[], $3::bigint[]) AS one (id, name, unit_price)",
+         FROM UNNEST($1::text[], $2::text[], $3::bigint[]) AS one (id, name, unit_price)
+         ON CONFLICT DO NOTHING",
     )
     .bind(data.products.iter().map(|product| product.id.as_str()).collect::<Vec<_>>())
     .bind(data.products.iter().map(|product| product.name.as_str()).collect::<Vec<_>>())

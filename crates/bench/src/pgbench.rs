@@ -10,10 +10,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::{programs::Tool, wrk::Measured};
 
-/// One transaction: the statements of the order service without the one that reads the products.
+/// One transaction that writes the rows of an order, a statement for each table that has them.
 const SCRIPT: &str = include_str!("../pgbench/create_order.sql");
-/// How the statement begins that writes the event.
-const EVENT: &str = "INSERT INTO outbox";
+/// The one statement with which the order service writes them.
+const STATEMENT: &str = include_str!("../pgbench/place_order.sql");
+/// Where the part of it that writes the event begins and ends.
+const EVENT: [&str; 2] = ["event AS (", "), "];
 
 /// pgbench, ready to run.
 #[derive(Clone)]
@@ -36,14 +38,16 @@ impl Pgbench {
         Ok(Self { tool: Tool::pgbench().await?, script, url: url.to_owned(), event })
     }
 
-    /// The same without the event. Its script is written to `folder`.
+    /// The order service's own statement, with the event and without. Their scripts are written to `folder`.
     ///
     /// # Errors
-    /// When that can't be written.
-    pub(crate) fn without_the_event(&self, folder: &Path) -> Result<Self> {
-        let script = folder.join("create_order_alone.sql");
-        std::fs::write(&script, without_the_event(SCRIPT).context("the script writes no event")?)?;
-        Ok(Self { script, ..self.clone() })
+    /// When those can't be written.
+    pub(crate) fn statements(&self, folder: &Path) -> Result<[Self; 2]> {
+        let without = without_the_event(STATEMENT).context("the statement writes no event")?;
+        let [with, alone] = [folder.join("place_order.sql"), folder.join("place_order_alone.sql")];
+        std::fs::write(&with, STATEMENT)?;
+        std::fs::write(&alone, without)?;
+        Ok([with, alone].map(|script| Self { script, ..self.clone() }))
     }
 
     /// Inserts for some seconds, by so many clients.
@@ -71,10 +75,11 @@ impl Pgbench {
     }
 }
 
-fn without_the_event(script: &str) -> Option<String> {
-    let (before, rest) = script.split_once(EVENT)?;
-    let (_, after) = rest.split_once(';')?;
-    Some(format!("{}{}", before, after.trim_start()))
+fn without_the_event(statement: &str) -> Option<String> {
+    let [begin, end] = EVENT;
+    let (before, rest) = statement.split_once(begin)?;
+    let (_, after) = rest.split_once(&format!("\n{end}"))?;
+    Some(format!("{before}{after}"))
 }
 
 fn read(told: &str) -> Result<Measured> {
@@ -109,13 +114,12 @@ mod tests {
 
     #[test]
     fn without_the_event_all_else_is_written() {
-        let script = without_the_event(SCRIPT).unwrap();
+        let statement = without_the_event(STATEMENT).unwrap();
         assert!(
-            script.contains("INTO orders")
-                && script.contains("INTO order_items")
-                && !script.contains(":event")
+            statement.contains("), placed AS (") && statement.contains("INTO order_items"),
+            "{statement}"
         );
-        assert!(script.ends_with(", 2, 1101);\nCOMMIT;\n"), "{script}");
+        assert!(!statement.contains(":event") && !statement.contains("outbox"), "{statement}");
         assert_eq!(without_the_event("COMMIT;"), None);
     }
 

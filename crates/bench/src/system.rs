@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use portico::settings::Settings;
 
 use crate::{
@@ -147,6 +147,29 @@ async fn start_gateway(
     let spec = Spec { name, program: "gateway", arguments: vec![], environment };
     let process = Process::start_and_wait(spec, folder, &ready_at(admin)).await?;
     Ok((process, Way { name, url: format!("http://127.0.0.1:{port}/graphql") }))
+}
+
+/// Starts the order service on Postgres for tokens of `key`, beside a user service from memory. It finds no RabbitMQ: its
+/// events stay where they are. Answers where it is.
+///
+/// # Errors
+/// When one of the two does not start.
+pub(crate) async fn start_order_service(
+    variables: &[(String, String)],
+    key: &Key,
+    folder: &Path,
+) -> Result<(Vec<Process>, String)> {
+    let backings = [("user", Backing::Memory(key.clone())), ("order", Backing::Postgres(variables.to_vec()))];
+    let (mut processes, mut urls) = (Vec::new(), Vec::new());
+    for (service, backing) in &backings {
+        let (port, admin) = (free_port()?, free_port()?);
+        urls.push((variable(service, "GRPC_URL"), format!("http://127.0.0.1:{port}")));
+        let mut spec = service_spec(service, backing, port, admin, &urls);
+        spec.environment.push(("AMQP_URL".to_owned(), NOBODY.to_owned()));
+        processes.push(Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
+    }
+    let (_, url) = urls.pop().context("the order service is not the last")?;
+    Ok((processes, url))
 }
 
 fn service_spec(

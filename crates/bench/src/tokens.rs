@@ -66,6 +66,14 @@ impl Tokens {
         Ok((Self { giver: Giver::Key(key), given: None, file: folder.join("tokens") }, public))
     }
 
+    /// One for each user, from a key of our own.
+    ///
+    /// # Errors
+    /// When they can't be signed.
+    pub(crate) async fn own(&mut self) -> Result<&[String]> {
+        Ok(self.young("").await?.0)
+    }
+
     /// One for each user, by their number; and the file with one a line. `graph` is where new ones are asked for.
     ///
     /// # Errors
