@@ -260,6 +260,9 @@ async fn who_asks_by_a_header_hears_what_the_query_cost() {
     let cost = json!({ "requested": 16, "limit": 500, "remaining": 484 });
     assert_eq!(answer.body["extensions"]["cost"], cost, "{}", answer.text);
     assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+    let edges = "{ orders(limit: 1) { data { id user { id } payment { id } } } }";
+    let answer = world.send(asked(edges)).await;
+    assert_eq!(answer.body["extensions"]["cost"]["requested"], 11, "{}", answer.text);
     let mut by_get = axum::http::Request::get("/graphql?query=%7B__typename%7D");
     by_get = by_get.header("x-portico-cost", "1");
     let answer = world.send(by_get.body(axum::body::Body::empty()).unwrap()).await;
