@@ -18,10 +18,10 @@ impl State {
         let _gate = gate(parent).await?;
         for entry in fs::read_dir(parent)? {
             let folder = entry?.path();
-            if folder.is_dir()
-                && let Acquired::Ours(left) = Self::acquire(&folder)?
-            {
-                left.discard(progress).await?;
+            let swept = sweep(&folder, progress).await;
+            // One that is gone was just removed by its own run, which may have been in the way.
+            if folder.is_dir() {
+                swept?;
             }
         }
         let folder = parent.join(format!("{:08x}", rand::random::<u32>()));
@@ -30,6 +30,16 @@ impl State {
             Acquired::Theirs(_) => bail!("{folder:?} was just made, and yet another run owns it"),
         }
     }
+}
+
+/// Removes a folder whose run was killed.
+async fn sweep(folder: &Path, progress: &Progress) -> Result<()> {
+    if folder.is_dir()
+        && let Acquired::Ours(left) = State::acquire(folder)?
+    {
+        left.discard(progress).await?;
+    }
+    Ok(())
 }
 
 /// One run at a time looks through the folders: between the making of a folder and the taking of its lock it
