@@ -5,6 +5,7 @@
 //! Where limits are only measured, a request beyond them is answered, and the log and a metric tell. What would end the
 //! process, or keep it busy for minutes, is refused even then.
 
+mod definitions;
 mod size;
 mod text;
 
@@ -45,6 +46,8 @@ impl Limits {
         }
         over(&mut excess, scanned.tokens, limits.tokens, "TOO_MANY_TOKENS", "tokens");
         over(&mut excess, scanned.depth, limits.depth, "QUERY_TOO_DEEP", "levels of fields");
+        over(&mut excess, scanned.fields, limits.fields, "QUERY_TOO_LARGE", "fields");
+        over(&mut excess, scanned.aliases, limits.aliases, "TOO_MANY_ALIASES", "aliases");
         Ok(excess)
     }
 
@@ -59,12 +62,18 @@ impl Limits {
     ) -> Result<Size, Refusal> {
         let Self(limits) = self;
         let size = size::measure(document)?;
+        // What the text was beyond is told already.
         let told = |reason| excess.iter().any(|refusal: &Refusal| refusal.reason == reason);
-        if !told("QUERY_TOO_DEEP") {
+        let [deep, large, aliased] = ["QUERY_TOO_DEEP", "QUERY_TOO_LARGE", "TOO_MANY_ALIASES"].map(told);
+        if !deep {
             over(excess, size.depth, limits.depth, "QUERY_TOO_DEEP", "levels of fields");
         }
-        over(excess, size.fields, limits.fields, "QUERY_TOO_LARGE", "fields");
-        over(excess, size.aliases, limits.aliases, "TOO_MANY_ALIASES", "aliases");
+        if !large {
+            over(excess, size.fields, limits.fields, "QUERY_TOO_LARGE", "fields");
+        }
+        if !aliased {
+            over(excess, size.aliases, limits.aliases, "TOO_MANY_ALIASES", "aliases");
+        }
         over(excess, size.root_fields, limits.root_fields, "TOO_MANY_ROOT_FIELDS", "fields at the root");
         over(excess, size.directives, limits.directives, "TOO_MANY_DIRECTIVES", "directives");
         Ok(size)

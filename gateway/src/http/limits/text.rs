@@ -3,6 +3,8 @@
 //!
 //! It need not be right about a text that is no GraphQL: the parser refuses that.
 
+use super::definitions::Definitions;
+
 /// What was found. Where the pass ended early, it is as much as was found until then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scanned {
@@ -11,6 +13,10 @@ pub(super) struct Scanned {
     pub(super) nesting: u32,
     /// The longest way down through fields as they are written, fragments not spread.
     pub(super) depth: u32,
+    /// The fields that its operations ask for, each fragment's each time that it is spread.
+    pub(super) fields: u32,
+    /// The aliases as they are written.
+    pub(super) aliases: u32,
 }
 
 /// Looks over `text`, until it has more tokens or deeper brackets than this. `most_nesting` is less than 64.
@@ -18,9 +24,10 @@ pub(super) fn scan(text: &[u8], most_tokens: u32, most_nesting: u32) -> Scanned 
     let mut pass = Pass { rest: text, ..Pass::default() };
     while pass.step() {
         if pass.found.tokens > most_tokens || pass.found.nesting > most_nesting.min(63) {
-            break;
+            return pass.found;
         }
     }
+    pass.found.fields = pass.definitions.fields();
     pass.found
 }
 
@@ -47,9 +54,25 @@ struct Pass<'a> {
     /// How many parentheses and square brackets are open: a brace inside is an object, and no selection set.
     values: u32,
     lead: Lead,
+    /// What the next name is, where that is no field.
+    next: Next,
+    definitions: Definitions<'a>,
+    /// Whether a definition has begun whose braces are still to come.
+    begun: bool,
 }
 
-impl Pass<'_> {
+/// What a name is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Next {
+    #[default]
+    Field,
+    /// That of the fragment that is defined.
+    Fragment,
+    /// That of a type or of a directive.
+    Other,
+}
+
+impl<'a> Pass<'a> {
     /// Goes over one token, or what stands between them. Whether there is more.
     fn step(&mut self) -> bool {
         let Some(&first) = self.rest.first() else { return false };
@@ -80,10 +103,40 @@ impl Pass<'_> {
 
     fn name(&mut self) -> usize {
         let length = position(self.rest, |byte| !(byte.is_ascii_alphanumeric() || byte == b'_'));
-        if self.lead == Lead::Dots && self.values == 0 {
-            self.lead = if self.rest.starts_with(b"on") && length == 2 { Lead::Inline } else { Lead::Field };
+        if self.values == 0 {
+            self.take_name(&self.rest[..length]);
         }
         length
+    }
+
+    fn take_name(&mut self, name: &'a [u8]) {
+        let next = std::mem::take(&mut self.next);
+        match (&self.lead, name) {
+            (Lead::Dots, b"on") => (self.lead, self.next) = (Lead::Inline, Next::Other),
+            (Lead::Dots, _) => {
+                self.lead = Lead::Field;
+                self.definitions.add_spread(name);
+            }
+            _ if next == Next::Fragment => self.begin(Some(name)),
+            _ if self.open == 0 => self.take_keyword(name),
+            _ if next == Next::Field => self.definitions.add_field(),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, fragment: Option<&'a [u8]>) {
+        self.begun = true;
+        self.definitions.begin(fragment);
+    }
+
+    /// A name outside of all brackets. Others are those of operations and types.
+    fn take_keyword(&mut self, name: &[u8]) {
+        match name {
+            _ if self.begun => {}
+            b"fragment" => self.next = Next::Fragment,
+            b"query" | b"mutation" | b"subscription" => self.begin(None),
+            _ => {}
+        }
     }
 
     fn dots(&mut self) -> usize {
@@ -96,6 +149,9 @@ impl Pass<'_> {
     fn punctuation(&mut self, mark: u8) {
         match mark {
             b'{' if self.values == 0 => {
+                if self.open == 0 && !std::mem::take(&mut self.begun) {
+                    self.definitions.begin(None);
+                }
                 self.open(self.lead == Lead::Field);
                 self.lead = Lead::Field;
             }
@@ -109,7 +165,16 @@ impl Pass<'_> {
                 self.values = self.values.saturating_sub(1);
                 self.close();
             }
-            b'@' if self.lead == Lead::Dots => self.lead = Lead::Inline,
+            b'@' if self.values == 0 => {
+                self.next = Next::Other;
+                if self.lead == Lead::Dots {
+                    self.lead = Lead::Inline;
+                }
+            }
+            b':' if self.values == 0 => {
+                self.found.aliases += 1;
+                self.definitions.take_field();
+            }
             _ => {}
         }
     }
@@ -155,7 +220,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> (u32, u32, u32) {
-        let Scanned { tokens, nesting, depth } = scan(text.as_bytes(), u32::MAX, 63);
+        let Scanned { tokens, nesting, depth, .. } = scan(text.as_bytes(), u32::MAX, 63);
         (tokens, nesting, depth)
     }
 
@@ -183,6 +248,28 @@ mod tests {
         assert_eq!(of("{ a { ...F b { c } } }").2, 3);
         assert_eq!(of("{ a { ...F @skip(if: $s) b { c } } }").2, 3);
         assert_eq!(of("{ a { ...one { c } } }").2, 3);
+    }
+
+    #[test]
+    fn fields_count_as_often_as_their_fragments_are_spread_and_aliases_as_they_are_written() {
+        let of = |text: &str| {
+            let found = scan(text.as_bytes(), u32::MAX, 63);
+            (found.fields, found.aliases)
+        };
+        assert_eq!(of("{ a b: c(d: {e: 1, f: $g}) @skip(if: $h) { i } }"), (3, 1));
+        assert_eq!(of("query query($a: Int = 1) @d { a ... on B @d { c } ... { d } ... @d { e } }"), (4, 0));
+        assert_eq!(
+            of("{ ...f ...f @d a } fragment f on fragment @d { b ...g } fragment g on T { c x: d }"),
+            (7, 1)
+        );
+        assert_eq!(of("query A { a ...f } mutation B { ...f } fragment f on T { on fragment }"), (5, 0));
+        assert_eq!(of("{ ...f } fragment f on T { ...g } fragment g on T { ...f a }"), (1, 0));
+        assert_eq!(of("{ ...missing } fragment unused on T { a }"), (0, 0));
+        let bomb = (0..40).map(|n| format!("fragment f{n} on T{{...f{m} ...f{m}}}", m = n + 1));
+        assert_eq!(
+            of(&format!("{{...f0}}fragment f40 on T{{a}}{}", bomb.collect::<String>())),
+            (u32::MAX, 0)
+        );
     }
 
     #[test]
