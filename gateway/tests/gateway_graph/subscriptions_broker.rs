@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use messaging::{Broker, BrokerConfig, RabbitMq, topology};
-use testkit::Proxy;
+use testkit::{Proxy, until};
+use uuid::Uuid;
 
 use crate::{live::Live, real_world::RealWorld, world::World};
 
@@ -27,6 +28,15 @@ async fn a_broker_that_was_cut_off_ends_the_streams_and_those_who_come_back_hear
     let (live, proxy, _vhost) = behind_proxy().await;
     let (ada, order, _) = live.world.buyer();
     let mut client = live.client(&ada).await;
+    until("the gateway hears the broker", async || {
+        let after = Uuid::now_v7();
+        client
+            .subscribe("0", &format!(r#"subscription {{ orderStatusChanged(after: "{after}") {{ to }} }}"#))
+            .await;
+        // That event is known to nobody; before the gateway hears anything, it says that instead.
+        client.refused("0").await.1 == "EVENTS_MISSED"
+    })
+    .await;
     client.subscribe("1", FOLLOW).await;
     client.settle().await;
     let seen = live.confirm(&ada, &order).await;

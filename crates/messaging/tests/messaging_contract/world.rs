@@ -90,6 +90,8 @@ impl World {
         let service = self.serve_on(broker.clone(), vec![consumer.clone()]);
         self.say(&events(1)).await;
         until("its first event is handled", async || consumer.calls() == 1).await;
+        // Stopped before, it would be told once more to whoever comes next.
+        until("its first event is told", async || self.waiting().await == 0).await;
         service.stop().await;
     }
 
