@@ -86,7 +86,7 @@ test("a person signs in, orders, pays and reads it back in the IDE", { timeout: 
     await ide.write("query Explosion { orders(limit: 100) { data { user { orders(limit: 100) { id } } } } }");
     const { errors } = await ide.run();
     assert.equal(errors[0].extensions.reason, "QUERY_TOO_COSTLY");
-    await ide.page.getByText("11405 points of cost; at most 5000 are permitted").waitFor();
+    await ide.page.getByText("the request has 11405 points of cost; at most 5000 are permitted", { exact: true }).waitFor();
   });
 
   await step("without a token, what belongs to a person is refused with a hint", async () => {
