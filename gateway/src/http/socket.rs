@@ -97,8 +97,10 @@ async fn serve(edge: Arc<Edge>, mut socket: Socket, caller: Caller, speaks: bool
         true => Session::begin(edge, caller, &mut socket, stop).await,
         false => Some(close::OTHER_PROTOCOL),
     };
-    if let Some(close) = close {
-        hang_up(socket, close).await;
+    match close {
+        Some(close) => hang_up(socket, close).await,
+        // The answer to a goodbye is written by whoever reads or writes next (RFC 6455, section 5.5.1, asks for it).
+        None => drop(timeout(HANG_UP_WITHIN, socket.flush()).await),
     }
 }
 

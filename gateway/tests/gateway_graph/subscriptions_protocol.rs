@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use futures::SinkExt;
+use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::live::{Client, Live};
@@ -115,6 +116,16 @@ async fn a_ping_is_answered_before_and_after_hello() {
         client.send(json!({ "type": "complete", "id": "unknown" })).await;
     }
     client.settle().await;
+}
+
+#[tokio::test]
+async fn a_goodbye_is_answered() {
+    let live = Live::new().await;
+    let ada = live.world.customer("Ada");
+    let mut client = live.client(&ada).await;
+    client.socket.close(None).await.unwrap();
+    let answer = timeout(Duration::from_secs(10), client.socket.next()).await.unwrap();
+    assert!(matches!(answer, Some(Ok(Message::Close(_)))), "{answer:?}");
 }
 
 #[tokio::test]
