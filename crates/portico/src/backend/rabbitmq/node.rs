@@ -1,6 +1,8 @@
 //! One private node: Erlang's port mapper and the server, as our children, ready when a client can log in.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -68,6 +70,18 @@ struct Children {
     epmd: Child,
 }
 
+/// It ended before it let anyone in; how, and its last words.
+#[derive(Debug)]
+struct Ended(String);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Error for Ended {}
+
 impl Node {
     /// Starts it on the data of the state folder, if it has any, with these accounts.
     ///
@@ -89,10 +103,12 @@ impl Node {
         let (programs, log) = (programs.clone(), PathBuf::new());
         let ports = Ports { amqp: 0, management: 0, epmd: 0, distribution: 0 };
         let mut node = Self { programs, folder, owner, mode, accounts, ports, log, children: None };
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             node.ports = Ports::free()?;
             match node.resume(state).await {
                 Err(_) if !node.ports.are_free() => {}
+                // Whoever took a port may have let go of it by now.
+                Err(error) if error.is::<Ended>() && attempt == 1 => {}
                 started => return started.map(|()| node),
             }
         }
@@ -122,7 +138,7 @@ impl Node {
             outcome => {
                 let reason = match outcome {
                     Err(error) => error,
-                    Ok(_) => anyhow::anyhow!(children.server.ended().await),
+                    Ok(_) => Ended(children.server.ended().await).into(),
                 };
                 children.stop(&[AT_ONCE], state).await?;
                 Err(reason)
