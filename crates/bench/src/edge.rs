@@ -80,6 +80,9 @@ pub(crate) async fn measure(
     wrk: &Wrk,
     progress: &Progress,
 ) -> Result<Results> {
+    // A Postgres of its own: the other parts leave their rows behind.
+    let folder = &folder.join("edge");
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let step = progress.step("Starting Postgres, the system in one process, and nginx");
     let up = Up::start(Kind::Embedded, folder).await?;
     fill(&up, data, &refresh_tokens()).await?;
