@@ -27,7 +27,11 @@ pub struct Packages {
     apt: Apt,
     folder: PathBuf,
     distribution: String,
+    codename: String,
 }
+
+/// The release after Debian 12, whose archive is signed by keys that Debian 12 has.
+const NEWER: &str = "trixie";
 
 /// Packages that were unpacked.
 #[derive(Clone, Debug)]
@@ -44,7 +48,18 @@ impl Packages {
         let release = OsRelease::read(&fs::read_to_string("/etc/os-release").unwrap_or_default());
         let (Some(apt), true) = (Apt::of(environment), release.of_debian_family()) else { return Ok(None) };
         let folder = environment.cache_folder()?.join("packages").join(release.folder_name());
-        Ok(Some(Self { apt, folder, distribution: release.name }))
+        Ok(Some(Self { apt, folder, distribution: release.name, codename: release.codename }))
+    }
+
+    /// The packages of Debian 13 where this machine is a Debian 12, which lacks some or has them only in an old version;
+    /// elsewhere the same as before. For programs that need nothing but the C library: the machine's own is kept.
+    #[must_use]
+    pub fn or_newer(mut self) -> Self {
+        if self.codename == "bookworm" {
+            self.apt = self.apt.of_release_after("bookworm", NEWER);
+            self.distribution = "Debian 13".to_owned();
+        }
+        self
     }
 
     /// The packages `names` with all that they depend on and this machine lacks, under the cache's name `set`.
@@ -146,6 +161,7 @@ struct OsRelease {
     id: String,
     like: String,
     version: String,
+    codename: String,
     name: String,
 }
 
@@ -159,6 +175,7 @@ impl OsRelease {
             id: value("ID"),
             like: value("ID_LIKE"),
             version: value("VERSION_ID"),
+            codename: value("VERSION_CODENAME"),
             name: value("PRETTY_NAME"),
         }
     }

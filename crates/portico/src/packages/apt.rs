@@ -18,15 +18,26 @@ use crate::state::make_folder;
 pub(super) struct Apt {
     apt_get: PathBuf,
     dpkg: PathBuf,
+    /// This machine's release and the one to take packages from, where that is another.
+    releases: Option<(&'static str, &'static str)>,
 }
 
 /// Libraries that the running system's loader and we ourselves hang on: never replaced by another version.
 const NEVER: [&str; 3] = ["libc6", "libc-bin", "libgcc-s1"];
 
+/// The keys of all of Debian's releases, where Debian's own package puts them.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 impl Apt {
     /// The programs, if this machine has both.
     pub(super) fn of(environment: &Environment) -> Option<Self> {
-        Some(Self { apt_get: environment.program("apt-get")?, dpkg: environment.program("dpkg")? })
+        let (apt_get, dpkg) = (environment.program("apt-get")?, environment.program("dpkg")?);
+        Some(Self { apt_get, dpkg, releases: None })
+    }
+
+    /// The same with the packages of the release `newer`, from where this machine has those of its own release `this`.
+    pub(super) fn of_release_after(self, this: &'static str, newer: &'static str) -> Self {
+        Self { releases: Some((this, newer)), ..self }
     }
 
     /// The packages, as `name=version`, that installing `names` would bring to this machine. Reads the
@@ -35,6 +46,9 @@ impl Apt {
         make_folder(&work.join("state/lists/partial"))?;
         make_folder(&work.join("cache/archives/partial"))?;
         fs::write(work.join("apt.conf"), configuration(work))?;
+        if let Some((this, newer)) = self.releases {
+            self.turn_to(work, this, newer).await?;
+        }
         let updated =
             run(self.apt(work).args(["-q", "update"]), "the distribution's lists cannot be fetched").await?;
         let mut simulated = self.apt(work);
@@ -43,6 +57,17 @@ impl Apt {
         let told = run(&mut simulated, "the packages that are needed cannot be worked out").await;
         let told = told.map_err(|error| anyhow!("{error}\n{}", indented(&updated.complaints, 4)))?;
         Ok(told.text.lines().filter_map(to_be_installed).collect())
+    }
+
+    /// Puts the archive of the release `newer` in the place of this machine's sources.
+    async fn turn_to(&self, work: &Path, this: &str, newer: &str) -> Result<()> {
+        let told =
+            run(self.apt(work).args(["--print-uris", "update"]), "the sources cannot be listed").await?;
+        let archive = archive_of(&told.text, this).context("no source has the packages of this release")?;
+        let sources = work.join("sources.list");
+        fs::write(&sources, format!("deb [signed-by={KEYS}] {archive} {newer} main\n"))?;
+        let only = format!("Dir::Etc::sourcelist {sources:?};\nDir::Etc::sourceparts \"-\";\n");
+        fs::write(work.join("apt.conf"), configuration(work) + &only).context("cannot write apt.conf")
     }
 
     /// Downloads `packages` into a folder of `work`, and gives the files.
@@ -106,6 +131,12 @@ fn to_be_installed(line: &str) -> Option<String> {
     (!NEVER.contains(&plain)).then(|| format!("{name}={version}"))
 }
 
+/// `http://deb.debian.org/debian` of a line such as `'http://deb.debian.org/debian/dists/bookworm/InRelease' ...`.
+fn archive_of<'a>(uris: &'a str, release: &str) -> Option<&'a str> {
+    let end = format!("/dists/{release}/InRelease");
+    uris.lines().find_map(|line| line.strip_prefix('\'')?.split_once('\'')?.0.strip_suffix(&end))
+}
+
 fn quiet(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
@@ -140,6 +171,14 @@ mod tests {
         assert_eq!(to_be_installed(line).as_deref(), Some("libpq5=15.20-0+deb12u1"));
         let line = "Inst libllvm14 (1:14.0.6-12 Debian:12.12/oldstable [amd64]) []";
         assert_eq!(to_be_installed(line).as_deref(), Some("libllvm14=1:14.0.6-12"));
+    }
+
+    #[test]
+    fn the_archive_is_the_one_that_has_this_release() {
+        let uris = "'http://deb.debian.org/debian-security/dists/bookworm-security/InRelease' a_InRelease 0 \n\
+                    'http://deb.debian.org/debian/dists/bookworm/InRelease' b_InRelease 0 \n";
+        assert_eq!(archive_of(uris, "bookworm"), Some("http://deb.debian.org/debian"));
+        assert_eq!(archive_of(uris, "bullseye"), None);
     }
 
     #[test]
