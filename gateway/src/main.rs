@@ -7,10 +7,13 @@ use messaging::RabbitMq;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    let config: Config = runtime::config::load();
+    let config: Config = match runtime::program::start(None) {
+        Ok(config) => config,
+        Err(done) => return done,
+    };
     if let Err(fault) = config.check() {
         eprintln!("gateway: {fault}; `gateway --help` lists the settings");
-        std::process::exit(runtime::config::EXIT_USAGE);
+        return runtime::config::EXIT_USAGE.into();
     }
     let log = config.logs.clone();
     runtime::lifecycle::run(&log, |stop| async move {

@@ -2,16 +2,21 @@
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use sqlx::migrate::{Migrate, Migrator};
+use runtime::migrate::{Schema, newest};
+use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection};
 
 use crate::attach::on_backends;
 use crate::backend::{Events, Urls};
 use crate::environment::Environment;
 use crate::progress::Progress;
+
+/// How long a database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -41,7 +46,7 @@ impl MigrateCommand {
                 let variable = format!("{}_DATABASE_URL", service.to_uppercase());
                 let url = settings.get(&variable).with_context(|| format!("{variable} is not set"))?;
                 let told = match direction {
-                    Direction::Up => up(url, migrator).await,
+                    Direction::Up => up(url, migrator).await.map(|schema| schema.to_string()),
                     Direction::Down => down(url, migrator).await,
                 };
                 let told = told.with_context(|| format!("the database of {service}"))?;
@@ -70,12 +75,9 @@ fn migrators() -> [(&'static str, &'static Migrator); 3] {
     [("user", &user::MIGRATOR), ("order", &order::MIGRATOR), ("payment", &payment::MIGRATOR)]
 }
 
-async fn up(url: &str, migrator: &Migrator) -> Result<String> {
-    let mut connection = PgConnection::connect(url).await?;
-    migrator.run_direct(None, &mut connection, false).await?;
-    let newest = newest(&mut connection, migrator).await?;
-    connection.close().await?;
-    Ok(newest.map_or_else(|| "has no migrations".to_owned(), |version| format!("at {version}")))
+async fn up(url: &str, migrator: &Migrator) -> Result<Schema> {
+    let tell = |word: &str| Progress::on_stderr().note(word);
+    Ok(runtime::migrate::up(&url.into(), migrator, PATIENCE, tell).await?)
 }
 
 async fn down(url: &str, migrator: &Migrator) -> Result<String> {
@@ -89,10 +91,4 @@ async fn down(url: &str, migrator: &Migrator) -> Result<String> {
     migrator.undo(&mut connection, target).await?;
     connection.close().await?;
     Ok(format!("{newest} taken back"))
-}
-
-async fn newest(connection: &mut PgConnection, migrator: &Migrator) -> Result<Option<i64>> {
-    connection.ensure_migrations_table(&migrator.table_name).await?;
-    let applied = connection.list_applied_migrations(&migrator.table_name).await?;
-    Ok(applied.iter().map(|migration| migration.version).max())
 }

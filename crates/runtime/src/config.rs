@@ -3,12 +3,12 @@
 use std::{ffi::OsString, process::exit};
 
 use clap::{
-    Parser, ValueEnum,
+    ArgMatches, Command, Parser, ValueEnum,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 /// The exit code for a missing or bad setting: `EX_USAGE` of sysexits.h.
-pub const EXIT_USAGE: i32 = 64;
+pub const EXIT_USAGE: u8 = 64;
 
 /// Whether the process runs for people who build or for people who use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,13 +22,9 @@ pub enum Environment {
 /// Reads the settings of a binary. A missing or bad one ends the process with [`EXIT_USAGE`] and one line that names
 /// the variable; `--help` prints them all.
 pub fn load<C: Parser>() -> C {
-    parse(std::env::args_os()).unwrap_or_else(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-        _ => {
-            eprintln!("{}", one_line::<C>(&error));
-            exit(EXIT_USAGE)
-        }
-    })
+    let mut command = C::command();
+    let mut matches = matches_or_end(&mut command, std::env::args_os().collect());
+    C::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| end(&command, &error))
 }
 
 /// As [`load`], from these arguments (the first is the program's name), for tests and for `portico`.
@@ -41,9 +37,28 @@ pub fn parse<C: Parser>(
     C::try_parse_from(arguments)
 }
 
+/// What `arguments` and the environment give to `command`; help and errors end the process as in [`load`].
+pub(crate) fn matches_or_end(command: &mut Command, arguments: Vec<OsString>) -> ArgMatches {
+    command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| end(command, &error))
+}
+
+/// Ends the process with help, or with a line that says what is wrong.
+pub(crate) fn end(command: &Command, error: &clap::Error) -> ! {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+        _ => {
+            eprintln!("{}", told(command, error));
+            exit(EXIT_USAGE.into())
+        }
+    }
+}
+
 /// Says in one line which setting is missing or bad, by the name of its variable, and where to read about it.
 pub fn one_line<C: Parser>(error: &clap::Error) -> String {
-    let command = C::command();
+    told(&C::command(), error)
+}
+
+fn told(command: &Command, error: &clap::Error) -> String {
     let variable = |shown: &str| {
         command
             .get_arguments()
@@ -56,7 +71,7 @@ pub fn one_line<C: Parser>(error: &clap::Error) -> String {
         Some(ContextValue::String(one)) => vec![variable(&format!("{one} "))],
         _ => vec![],
     };
-    let program = command.get_name();
+    let program = command.get_bin_name().unwrap_or_else(|| command.get_name());
     let hint = format!("`{program} --help` lists the settings");
     match (error.kind(), named.as_slice()) {
         (_, []) => {

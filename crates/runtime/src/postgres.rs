@@ -48,7 +48,7 @@ async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
         .map_err(|error| match error {
             // 42P01: the table of migrations does not exist.
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("42P01") => {
-                "not migrated; run `portico migrate up`".to_owned()
+                "not migrated; run `migrate` of this service".to_owned()
             }
             _ => "not reachable".to_owned(),
         })?;
@@ -58,7 +58,11 @@ async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
             migration.migration_type.is_up_migration() && !applied.contains(&migration.version)
         })
         .count();
-    if missing > 0 { Err(format!("{missing} migrations missing; run `portico migrate up`")) } else { Ok(()) }
+    if missing > 0 {
+        Err(format!("{missing} migrations missing; run `migrate` of this service"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Ends the transaction in which `outcome` came about, before the client hears of it: commits what is good, and takes

@@ -1,7 +1,10 @@
 //! The order service, alone in its process.
 
 fn main() -> std::process::ExitCode {
-    let config: order::Config = runtime::config::load();
+    let config: order::Config = match runtime::program::start(Some(&order::MIGRATOR)) {
+        Ok(config) => config,
+        Err(done) => return done,
+    };
     let log = config.logs.clone();
     runtime::lifecycle::run(&log, |stop| async move {
         let clock = runtime::Clock::system();

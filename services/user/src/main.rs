@@ -1,7 +1,10 @@
 //! The process of the user service.
 
 fn main() -> std::process::ExitCode {
-    let config: user::Config = runtime::config::load();
+    let config: user::Config = match runtime::program::start(Some(&user::MIGRATOR)) {
+        Ok(config) => config,
+        Err(done) => return done,
+    };
     let log = config.logs.clone();
     runtime::lifecycle::run(&log, |stop| async move {
         let clock = runtime::Clock::system();

@@ -13,6 +13,7 @@ mod get_signing_keys;
 mod get_user;
 mod list_revoked_sessions;
 mod list_users;
+mod program;
 mod refresh_session;
 mod register;
 mod revocations;
