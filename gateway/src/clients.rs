@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use anyhow::Context;
 use proto::{
     order::v1::order_service_client::OrderServiceClient,
     payment::v1::payment_service_client::PaymentServiceClient,
@@ -38,7 +39,7 @@ impl Clients {
     /// When one of the settings is no URL.
     pub fn connect(config: &Config) -> anyhow::Result<Self> {
         let to = |variable: &str, url: &str| {
-            connect(url).map_err(|error| anyhow::anyhow!("{variable} is no URL of a service: {error}"))
+            connect(url, &config.tls).with_context(|| format!("{variable} is no URL of a service"))
         };
         Ok(Self {
             user: to("USER_GRPC_URL", &config.user_grpc_url)?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use messaging::BrokerConfig;
-use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
 
 pub use documents::{DocumentConfig, Trusting};
 pub use limits::{LimitConfig, Limiting};
@@ -80,6 +80,9 @@ pub struct Config {
     /// Where events are heard.
     #[command(flatten)]
     pub broker: BrokerConfig,
+    /// TLS on the way to the services.
+    #[command(flatten)]
+    pub tls: TlsConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

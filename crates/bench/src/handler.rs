@@ -22,7 +22,7 @@ use proto::{
 };
 use runtime::{
     Clock, Sessions, Stop,
-    grpc::{CallContext, Transport, connect},
+    grpc::{CallContext, TlsConfig, Transport, connect},
     sessions::TokenConfig,
     telemetry::LogConfig,
 };
@@ -71,12 +71,12 @@ impl Handler {
     /// When it can't listen, or a URL is none.
     pub(crate) async fn run(self, stop: Stop) -> Result<()> {
         let sessions = Sessions::new(&self.tokens, Clock::system());
-        let users = connect(&self.user)?;
+        let users = connect(&self.user, &TlsConfig::default())?;
         let services = Services {
             sessions: sessions.clone(),
             users: UserServiceClient::new(users.clone()),
-            orders: OrderServiceClient::new(connect(&self.order)?),
-            payments: PaymentServiceClient::new(connect(&self.payment)?),
+            orders: OrderServiceClient::new(connect(&self.order, &TlsConfig::default())?),
+            payments: PaymentServiceClient::new(connect(&self.payment, &TlsConfig::default())?),
         };
         tokio::spawn(sessions.follow(users, stop.clone()));
         let app =

@@ -28,7 +28,7 @@ use proto::{
 use runtime::{
     Clock, Sessions, Stop,
     config::Environment,
-    grpc::{Guard, Server, connect, in_process, viewer},
+    grpc::{Guard, Server, TlsConfig, connect, in_process, viewer},
     sessions::TokenConfig,
     telemetry::LogConfig,
 };
@@ -107,7 +107,7 @@ impl Memory {
         let services = Services::new(&self.key)?;
         let users = match self.service {
             Name::User => in_process(guard.around(services.users.clone())),
-            Name::Order | Name::Payment => connect(&self.user)?,
+            Name::Order | Name::Payment => connect(&self.user, &TlsConfig::default())?,
         };
         let checks = vec![sessions.check()];
         tokio::spawn(sessions.follow(users, stop.clone()));

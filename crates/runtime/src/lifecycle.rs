@@ -34,7 +34,7 @@ where
     let stop = Stop::new();
     let outcome = runtime.block_on(async {
         tokio::select! {
-            outcome = body(stop.clone()) => outcome.map_err(|error| error.to_string()),
+            outcome = body(stop.clone()) => outcome.map_err(|error| format!("{error:#}")),
             reason = stop_and_wait(&stop) => Err(reason),
         }
     });

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
 
+mod authority;
 mod broker;
 mod calls;
 mod database;
@@ -12,6 +13,7 @@ mod server;
 mod tokens;
 mod until;
 
+pub use authority::{Authority, Issued};
 pub use broker::{Broker, Permissions};
 pub use calls::Calls;
 pub use database::Database;

@@ -181,7 +181,7 @@ pub(super) mod tests {
     };
 
     use futures::poll;
-    use runtime::grpc::{CallContext, connect};
+    use runtime::grpc::{CallContext, TlsConfig, connect};
     use tokio::task::yield_now;
 
     use super::*;
@@ -189,7 +189,7 @@ pub(super) mod tests {
 
     /// Calls that nobody answers.
     pub(in crate::graphql) fn calls() -> Arc<Calls> {
-        let nowhere = connect("http://127.0.0.1:1").unwrap();
+        let nowhere = connect("http://127.0.0.1:1", &TlsConfig::default()).unwrap();
         let clients = Clients { user: nowhere.clone(), order: nowhere.clone(), payment: nowhere };
         let context = CallContext::new(tokio::time::Instant::now());
         Arc::new(Calls::new(Arc::new(Services::new(clients)), context, Duration::ZERO))

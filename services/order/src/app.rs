@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context;
 use messaging::{Consumer, Outbox, Part};
 use proto::order::v1::order_service_server::OrderServiceServer;
 use runtime::{
@@ -113,13 +114,15 @@ impl App {
     /// # Errors
     /// When a port is taken or the user service's URL is none.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
+        let server =
+            Server::bind(&self.config.listen, &self.config.admin_listen).await?.with_tls(&self.config.tls);
         tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "order listens");
         let part = Part {
             outbox: self.outbox(),
             consumers: self.consumers(),
             sessions: self.sessions.clone(),
-            users: connect(&self.config.user_grpc_url)?,
+            users: connect(&self.config.user_grpc_url, &self.config.tls)
+                .context("USER_GRPC_URL is no URL of a service")?,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use messaging::BrokerConfig;
-use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
 use secrecy::SecretString;
 
 /// The order service: products, and the orders that are made of them.
@@ -30,6 +30,9 @@ pub struct Config {
     /// Where events are told and heard.
     #[command(flatten)]
     pub broker: BrokerConfig,
+    /// TLS of gRPC.
+    #[command(flatten)]
+    pub tls: TlsConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context;
 use messaging::{Consumer, Outbox, Part};
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use runtime::{
@@ -122,14 +123,16 @@ impl App {
     /// # Errors
     /// When a port is taken, and when a part breaks down.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
+        let server =
+            Server::bind(&self.config.listen, &self.config.admin_listen).await?.with_tls(&self.config.tls);
         let (grpc, admin) = (server.grpc_address()?, server.admin_address()?);
         tracing::info!(%grpc, %admin, "the payment service listens");
         let part = Part {
             outbox: self.outbox(),
             consumers: self.consumers(),
             sessions: self.sessions.clone(),
-            users: grpc::connect(&self.config.user_grpc_url)?,
+            users: grpc::connect(&self.config.user_grpc_url, &self.config.tls)
+                .context("USER_GRPC_URL is no URL of a service")?,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));

@@ -4,7 +4,7 @@ use messaging::BrokerConfig;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
 use secrecy::SecretString;
 
 /// The settings of the payment service.
@@ -35,6 +35,9 @@ pub struct Config {
     /// Where events are told and heard.
     #[command(flatten)]
     pub broker: BrokerConfig,
+    /// TLS of gRPC.
+    #[command(flatten)]
+    pub tls: TlsConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

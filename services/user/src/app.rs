@@ -108,7 +108,8 @@ impl App {
     /// # Errors
     /// When a port is taken or a listener fails.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let server = Server::bind(&self.config.listen, &self.config.admin_listen).await?;
+        let server =
+            Server::bind(&self.config.listen, &self.config.admin_listen).await?.with_tls(&self.config.tls);
         tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "listening");
         let part = Part {
             outbox: self.outbox(),

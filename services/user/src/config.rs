@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, value_parser};
 use messaging::BrokerConfig;
-use runtime::{config::Environment, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
 use secrecy::SecretString;
 
 use crate::SecretKey;
@@ -39,6 +39,9 @@ pub struct Config {
     /// Where events are told and heard.
     #[command(flatten)]
     pub broker: BrokerConfig,
+    /// TLS of gRPC.
+    #[command(flatten)]
+    pub tls: TlsConfig,
     /// Whose tokens are given and accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use portico::progress::Progress;
 use proto::order::v1::{CreateOrderRequest, NewOrderItem, order_service_client::OrderServiceClient};
-use runtime::grpc::{CallContext, Transport, connect};
+use runtime::grpc::{CallContext, TlsConfig, Transport, connect};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use tokio::time::Instant;
@@ -53,8 +53,10 @@ pub(super) async fn measure(
     insert_products(&mut *database.acquire().await?, data).await?;
     let (mut tokens, key) = Tokens::of_new_key(folder)?;
     let (processes, service) = start_order_service(&up.variables, &key, folder).await?;
-    let buyers =
-        Buyers { orders: OrderServiceClient::new(connect(&service)?), tokens: tokens.own().await?.to_vec() };
+    let buyers = Buyers {
+        orders: OrderServiceClient::new(connect(&service, &TlsConfig::default())?),
+        tokens: tokens.own().await?.to_vec(),
+    };
     let event = said::placed(data, 1).next().context("there is no event")??.data.to_string();
     let [with, without] = Pgbench::find(folder, url, event).await?.statements(folder)?;
     let mut all = Vec::new();

@@ -12,23 +12,23 @@ use tonic::{
 };
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use super::{CLIENT_ADDRESS, Guarded, REQUEST_ID, deadline, guard::GrpcService};
+use super::{CLIENT_ADDRESS, Guarded, REQUEST_ID, TlsConfig, deadline, guard::GrpcService};
 
 /// The way to a service, over the network or in the process: one type, so that no client is generic over it.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
-/// The way to the service at `url`, such as `http://127.0.0.1:50051`. It connects when it is first used, and again
-/// when it was cut, so that processes start in any order.
+/// The way to the service at `url`, such as `http://127.0.0.1:50051`, or `https` with what `tls` says. It connects when it
+/// is first used, and again when it was cut, so that processes start in any order.
 ///
 /// # Errors
-/// When `url` is none.
-pub fn connect(url: &str) -> Result<Transport, tonic::transport::Error> {
-    let channel = Endpoint::from_shared(url.to_owned())?
+/// When `url` is none, or doesn't go with `tls`.
+pub fn connect(url: &str, tls: &TlsConfig) -> anyhow::Result<Transport> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?
         .connect_timeout(Duration::from_secs(1))
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .connect_lazy();
+        .tcp_nodelay(true);
+    let channel = tls.secure(endpoint, url)?.connect_lazy();
     // The deadline stands outside the channel, which waits for ever for a connection.
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
         let channel = channel.clone();

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::transport::server::TcpIncoming;
 
-use super::{Guarded, guard::GrpcService};
+use super::{Guarded, TlsConfig, guard::GrpcService};
 use crate::{Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
 
 /// The two ports of a service, bound and not yet answering. Port 0 takes a free one.
 pub struct Server {
     grpc: TcpListener,
     admin: TcpListener,
+    tls: TlsConfig,
 }
 
 impl Server {
@@ -20,7 +21,14 @@ impl Server {
     /// # Errors
     /// When one is taken, naming it.
     pub async fn bind(grpc: &str, admin: &str) -> anyhow::Result<Self> {
-        Ok(Self { grpc: listen(grpc).await?, admin: listen(admin).await? })
+        Ok(Self { grpc: listen(grpc).await?, admin: listen(admin).await?, tls: TlsConfig::default() })
+    }
+
+    /// The same, with gRPC by TLS where `tls` has a certificate. The admin port stays as it is: it faces no client.
+    #[must_use]
+    pub fn with_tls(mut self, tls: &TlsConfig) -> Self {
+        self.tls = tls.clone();
+        self
     }
 
     /// Where gRPC is served.
@@ -43,7 +51,7 @@ impl Server {
     /// production.
     ///
     /// # Errors
-    /// When a listener fails.
+    /// When a listener fails, or the certificate doesn't do.
     pub async fn serve<S: GrpcService>(
         self,
         service: Guarded<S>,
@@ -59,7 +67,9 @@ impl Server {
                     .build_v1()
             })
             .transpose()?;
-        let router = tonic::transport::Server::builder()
+        let router = self
+            .tls
+            .serve(tonic::transport::Server::builder())?
             .tcp_nodelay(true)
             .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
             .add_service(health_service)
