@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use nix::unistd::{Uid, User};
+use runtime::config::secret_in_file;
 
 /// The uid and gid that a backend runs under when we are root: Postgres refuses to run as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,19 @@ impl Environment {
     pub fn made_of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>, root: bool) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { variables, root }
+    }
+
+    /// The same with the secrets that files hold (`AMQP_URL_FILE` and the like).
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the secret is given twice.
+    pub fn with_secrets_of_files(mut self) -> Result<Self> {
+        for name in ["USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL", "AMQP_URL"] {
+            let secret =
+                secret_in_file(name, |name| self.variables.get(name).cloned()).map_err(Error::msg)?;
+            self.variables.extend(secret.map(|secret| (name.into(), secret.into())));
+        }
+        Ok(self)
     }
 
     /// The same without the variables that name backends.
@@ -140,6 +154,18 @@ mod tests {
         let environment = Environment::made_of([("HOME", "/home/ada")], false);
         assert_eq!(environment.state_folder().unwrap(), Path::new("/home/ada/.local/state/portico"));
         assert_eq!(environment.cache_folder().unwrap(), Path::new("/home/ada/.cache/portico"));
+    }
+
+    #[test]
+    fn a_secret_is_taken_from_the_file_that_its_variable_names() {
+        let file = std::env::temp_dir().join(format!("portico-amqp-url-{}", std::process::id()));
+        std::fs::write(&file, "amqp://order@rabbitmq\n").unwrap();
+        let environment = Environment::made_of([("AMQP_URL_FILE", file.to_str().unwrap())], false);
+        assert_eq!(
+            environment.with_secrets_of_files().unwrap().text("AMQP_URL"),
+            Some("amqp://order@rabbitmq")
+        );
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub fn run() -> ExitCode {
 }
 
 async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitCode> {
-    let environment = Environment::of_this_process();
+    let environment = Environment::of_this_process().with_secrets_of_files()?;
     match command {
         Command::Down => down::run(&environment, progress).await,
         Command::Env(env) => env.run(&environment),

@@ -1,4 +1,6 @@
-//! Settings: each binary's clap struct, filled from its arguments and the environment.
+//! Settings: each binary's clap struct, filled from its arguments and the environment, and secrets from files.
+
+mod secret_files;
 
 use std::{ffi::OsString, process::exit};
 
@@ -9,6 +11,8 @@ use clap::{
 
 /// The exit code for a missing or bad setting: `EX_USAGE` of sysexits.h.
 pub const EXIT_USAGE: u8 = 64;
+
+pub use secret_files::secret_in_file;
 
 /// Whether the process runs for people who build or for people who use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,12 +38,16 @@ pub fn load<C: Parser>() -> C {
 pub fn parse<C: Parser>(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<C, clap::Error> {
-    C::try_parse_from(arguments)
+    let mut command = C::command();
+    secret_files::read(&mut command)?;
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// What `arguments` and the environment give to `command`; help and errors end the process as in [`load`].
 pub(crate) fn matches_or_end(command: &mut Command, arguments: Vec<OsString>) -> ArgMatches {
-    command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| end(command, &error))
+    let read = secret_files::read(command).and_then(|()| command.try_get_matches_from_mut(arguments));
+    read.unwrap_or_else(|error| end(command, &error))
 }
 
 /// Ends the process with help, or with a line that says what is wrong.
