@@ -1,4 +1,4 @@
-//! `portico broker definitions`: the accounts of a RabbitMQ that someone else runs.
+//! `portico broker definitions`: the accounts and queues of a RabbitMQ that someone else runs.
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -20,7 +20,8 @@ pub struct BrokerCommand {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print the accounts and what each may do, as definitions that RabbitMQ loads at its start (`load_definitions`)
+    /// Print the accounts with what each may do, and the queues, as definitions that RabbitMQ loads at its start
+    /// (`load_definitions`)
     #[command(after_help = EXAMPLES)]
     Definitions {
         /// A folder with a password in each file: `portico` (the administrator), `user`, `order`, `payment`, `gateway`,

@@ -78,6 +78,18 @@ impl Broker {
         self.url_with(&format!("{name}:{name}@{}", self.address()))
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.vhost
+    }
+
+    /// Brings exchanges, queues and bindings from definitions, as RabbitMQ does at its start.
+    pub async fn load(&self, definitions: &Value) {
+        let path = format!("definitions/{}", self.vhost);
+        let (status, answer) = self.management.call(Method::POST, &path, definitions).await;
+        assert!(status.is_success(), "POST {path}: {status} {answer}");
+    }
+
     /// The queues and how many messages each holds, as RabbitMQ counted them within the last 5 seconds.
     pub async fn queues(&self) -> Vec<(String, u64)> {
         // Without these two it answers what it measured when it last had time.

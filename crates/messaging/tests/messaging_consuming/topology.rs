@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use messaging::{
     Broker, Heard, RabbitMq,
-    topology::{QUEUES, declare_all},
+    topology::{QUEUES, declare_all, definitions},
 };
 
 use crate::world::{World, config, event, run};
@@ -23,6 +23,20 @@ async fn an_event_waits_for_a_consumer_that_has_never_run_though_others_hear_it(
 
     assert!(matches!(listener.next().await, Heard::Event(_)));
     let _running = run(&rabbitmq, vec![Arc::new(world.consumer("payment.order_created"))]);
+    world.until_effects("payment.order_created", 1).await;
+}
+
+#[tokio::test]
+async fn an_event_waits_for_a_consumer_in_the_queue_that_definitions_brought() {
+    let world = World::new().await;
+    world.vhost.load(&definitions(world.vhost.name())).await;
+    world.publish("order.created", event().to_string()).await;
+
+    // RabbitMQ refuses what differs from what is there.
+    declare_all(&config(&world.vhost.url())).await.unwrap();
+    let rabbitmq = RabbitMq::new(&config(&world.vhost.url()), "payment").unwrap();
+    let _running = run(&rabbitmq, vec![Arc::new(world.consumer("payment.order_created"))]);
+
     world.until_effects("payment.order_created", 1).await;
 }
 

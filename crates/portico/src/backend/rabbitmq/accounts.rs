@@ -56,8 +56,9 @@ impl Accounts {
         self.others.iter().map(|(_, account)| account)
     }
 
-    /// What RabbitMQ loads at its start. That it names accounts at all keeps RabbitMQ from making `guest`, whose
-    /// password everybody knows.
+    /// What RabbitMQ loads at its start: the accounts, and the whole topology, so that no event comes before the queue
+    /// that waits for it. That it names accounts at all keeps RabbitMQ from making `guest`, whose password everybody
+    /// knows.
     pub fn definitions(&self) -> Value {
         let everything = json!({
             "user": self.administrator.name, "vhost": VIRTUAL_HOST, "configure": ".*", "write": ".*", "read": ".*",
@@ -74,12 +75,12 @@ impl Accounts {
                 "user": name, "vhost": VIRTUAL_HOST, "exchange": EXCHANGE, "write": topic_write, "read": topic_read,
             }));
         }
-        json!({
-            "vhosts": [{ "name": VIRTUAL_HOST }],
-            "users": users,
-            "permissions": permissions,
-            "topic_permissions": topics,
-        })
+        let mut definitions = topology::definitions(VIRTUAL_HOST);
+        definitions["vhosts"] = json!([{ "name": VIRTUAL_HOST }]);
+        definitions["users"] = users.into();
+        definitions["permissions"] = permissions.into();
+        definitions["topic_permissions"] = topics.into();
+        definitions
     }
 }
 
