@@ -80,8 +80,8 @@ fmt: ## Format the code
 
 tidy: ## Tell unused and outdated dependencies
 	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
-	@cargo machete
 	@cargo update --dry-run --verbose 2>&1 | grep -E 'Unchanged|Updating' || true
+	@cargo machete
 
 clean: ## Remove what was built
 	@cargo clean

@@ -7,6 +7,8 @@ pub mod nginx;
 pub mod postgres;
 pub mod rabbitmq;
 
+use std::ffi::{OsStr, OsString};
+
 use anyhow::Result;
 
 use crate::environment::Environment;
@@ -149,4 +151,12 @@ impl std::fmt::Debug for Urls {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Urls { .. }")
     }
+}
+
+/// All of the environment that a backend's programs need. Our own stays out of it: PGDATA, PGPORT and their like would
+/// change what they do.
+fn bare_environment(libraries: Option<&OsStr>) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![("PATH", OsString::from("/usr/bin:/bin")), ("TZ", OsString::from("UTC"))];
+    variables.extend(libraries.map(|path| ("LD_LIBRARY_PATH", path.to_owned())));
+    variables
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::backend::bare_environment;
 use crate::environment::Environment;
 use crate::packages::{Packages, Unpacked};
 use crate::progress::Progress;
@@ -76,11 +77,9 @@ impl Programs {
         Self { module: None, ..self }
     }
 
-    /// All of the environment that it needs. Our own stays out of it.
+    /// All of the environment that it needs.
     pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let mut variables = vec![("PATH", OsString::from("/usr/bin:/bin")), ("TZ", OsString::from("UTC"))];
-        variables.extend(self.libraries.clone().map(|path| ("LD_LIBRARY_PATH", path)));
-        variables
+        bare_environment(self.libraries.as_deref())
     }
 }
 

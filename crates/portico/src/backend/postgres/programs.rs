@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::backend::bare_environment;
 use crate::environment::Environment;
 use crate::packages::Unpacked;
 
@@ -55,12 +56,9 @@ impl Programs {
         self.origin
     }
 
-    /// All of the environment that they need. Our own stays out of it: PGDATA, PGPORT and their like would
-    /// change what the programs do.
+    /// All of the environment that they need.
     pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let mut variables = vec![("PATH", OsString::from("/usr/bin:/bin")), ("TZ", OsString::from("UTC"))];
-        variables.extend(self.libraries.clone().map(|path| ("LD_LIBRARY_PATH", path)));
-        variables
+        bare_environment(self.libraries.as_deref())
     }
 }
 
