@@ -1,21 +1,19 @@
 //! Orders and their items.
 
 mod events;
+mod input;
 
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
-use async_graphql::{Context, Enum, ID, InputObject, Object};
+use async_graphql::{Context, Enum, ID, Object};
 use futures::future::{BoxFuture, try_join_all};
-use proto::{
-    common::v1::{Access, PageRequest},
-    order::v1,
-};
+use proto::{common::v1::Access, order::v1};
 use runtime::Refusal;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -27,12 +25,13 @@ use super::{
     payment::{self, Payment},
     product::{self, Product},
     rules::Rules,
-    scalars::{Amount, DateTime, Decimal, Id},
+    scalars::{Amount, DateTime, Id},
     user::{self, User},
 };
 use crate::clients::{Calls, answer, required};
 
 pub(super) use events::OrderSubscription;
+pub(crate) use input::{CreateOrderInput, OrderFilter};
 
 pub(super) const RULES: Rules = &[
     ("order", Access::SignedIn),
@@ -371,85 +370,9 @@ impl OrderQuery {
     }
 }
 
-/// Which orders are wanted; what is left out does not matter.
-#[derive(InputObject, IntoParams, Default)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(crate) struct OrderFilter {
-    /// Only those of this user.
-    #[param(value_type = Option<String>, nullable = false)]
-    user_id: Option<ID>,
-    /// Only those that stand there.
-    #[param(inline, nullable = false)]
-    status: Option<OrderStatus>,
-}
-
-impl OrderFilter {
-    /// A page of these.
-    pub(crate) fn into_request(self, page: PageRequest) -> v1::ListOrdersRequest {
-        v1::ListOrdersRequest {
-            page: Some(page),
-            user_id: self.user_id.map(|id| id.0).unwrap_or_default(),
-            status: self.status.map_or(v1::OrderStatus::Unspecified, Into::into).into(),
-        }
-    }
-}
-
 async fn list(calls: &Calls, request: v1::ListOrdersRequest) -> Result<Page<Order>, Refusal> {
     let found = answer(calls.orders().list_orders(calls.request(request))).await?;
     Ok(Page::new(found.orders, found.page))
-}
-
-/// A line that is ordered.
-#[derive(InputObject, ToSchema)]
-#[schema(rename_all = "camelCase")]
-struct CreateOrderItemInput {
-    /// The id of the product.
-    #[schema(value_type = String, example = "prod-1")]
-    product_id: ID,
-    /// Not used: the name is that of the product.
-    product_name: Option<String>,
-    /// How many, 1 to 10,000.
-    #[schema(minimum = 1, maximum = 10_000)]
-    quantity: i32,
-    /// The price that the buyer saw; when the product costs something else by now, the order is refused.
-    unit_price: Option<Decimal>,
-}
-
-/// An order that is placed.
-#[derive(InputObject, ToSchema)]
-#[schema(rename_all = "camelCase")]
-pub(crate) struct CreateOrderInput {
-    /// Where it goes, 1 to 500 characters.
-    #[schema(min_length = 1, max_length = 500)]
-    shipping_address: String,
-    /// What the buyer wants us to know, up to 2,000 characters.
-    #[schema(max_length = 2_000)]
-    notes: Option<String>,
-    /// The currency of all products (ISO 4217); when absent, that of the products.
-    currency: Option<String>,
-    /// A text of the client's own making, up to 128 characters: a repeat with the same one places no second order.
-    #[schema(max_length = 128)]
-    idempotency_key: Option<String>,
-    /// What is ordered, 1 to 100 lines.
-    #[schema(min_items = 1, max_items = 100)]
-    items: Vec<CreateOrderItemInput>,
-}
-
-impl From<CreateOrderInput> for v1::CreateOrderRequest {
-    fn from(input: CreateOrderInput) -> Self {
-        let items = input.items.into_iter().map(|item| v1::NewOrderItem {
-            product_id: item.product_id.0,
-            quantity: item.quantity,
-            unit_price: item.unit_price.map(|price| price.0),
-        });
-        Self {
-            shipping_address: input.shipping_address,
-            notes: input.notes.unwrap_or_default(),
-            currency: input.currency.unwrap_or_default(),
-            items: items.collect(),
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
-        }
-    }
 }
 
 /// The fields of `Mutation` about orders.

@@ -1,18 +1,16 @@
 //! Payments of orders.
 
 mod events;
+mod input;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object};
+use async_graphql::{Context, Enum, ID, Object};
 use futures::future::BoxFuture;
-use proto::{
-    common::v1::{Access, PageRequest},
-    payment::v1,
-};
+use proto::{common::v1::Access, payment::v1};
 use runtime::Refusal;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -23,12 +21,14 @@ use super::{
     order::{self, Order},
     page::{self, DEFAULT_LIMIT, Page},
     rules::Rules,
-    scalars::{Amount, DateTime, Decimal, Id},
+    scalars::{Amount, DateTime, Id},
     user::{self, User},
 };
 use crate::clients::{Calls, answer, required};
 
 pub(super) use events::PaymentSubscription;
+pub(crate) use input::PaymentFilter;
+use input::{CreatePaymentInput, ProcessPaymentInput, RefundPaymentInput};
 
 pub(super) const RULES: Rules = &[
     ("payment", Access::SignedIn),
@@ -339,65 +339,9 @@ impl PaymentQuery {
     }
 }
 
-/// Which payments are wanted; what is left out does not matter.
-#[derive(InputObject, IntoParams, Default)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(crate) struct PaymentFilter {
-    /// Only those of this user.
-    #[param(value_type = Option<String>, nullable = false)]
-    user_id: Option<ID>,
-    /// Only those that stand there.
-    #[param(inline, nullable = false)]
-    status: Option<PaymentStatus>,
-}
-
-impl PaymentFilter {
-    /// A page of these.
-    pub(crate) fn into_request(self, page: PageRequest) -> v1::ListPaymentsRequest {
-        v1::ListPaymentsRequest {
-            page: Some(page),
-            user_id: self.user_id.map(|id| id.0).unwrap_or_default(),
-            status: self.status.map_or(v1::PaymentStatus::Unspecified, Into::into).into(),
-        }
-    }
-}
-
 async fn list(calls: &Calls, request: v1::ListPaymentsRequest) -> Result<Page<Payment>, Refusal> {
     let found = answer(calls.payments().list_payments(calls.request(request))).await?;
     Ok(Page::new(found.payments, found.page))
-}
-
-/// For which order the payment is wanted.
-#[derive(InputObject)]
-struct CreatePaymentInput {
-    /// The order's id.
-    order_id: ID,
-    /// A text of the client's own making, up to 128 characters. An order has one payment with or without it.
-    idempotency_key: Option<String>,
-}
-
-/// How a payment is paid.
-#[derive(InputObject)]
-struct ProcessPaymentInput {
-    /// The payment's id.
-    payment_id: ID,
-    /// The provider's token of a payment method, such as "tok_visa" of the sandbox.
-    token: String,
-    /// A text of the client's own making, up to 128 characters: a repeat with the same one pays no second time.
-    idempotency_key: Option<String>,
-}
-
-/// What is given back.
-#[derive(InputObject)]
-struct RefundPaymentInput {
-    /// The payment's id.
-    payment_id: ID,
-    /// How much, in the payment's currency; when absent, all that is left.
-    amount: Option<Decimal>,
-    /// Why, for the books.
-    reason: Option<String>,
-    /// A text of the client's own making, up to 128 characters: a repeat with the same one gives nothing back again.
-    idempotency_key: Option<String>,
 }
 
 /// The fields of `Mutation` about payments.
@@ -413,11 +357,7 @@ impl PaymentMutation {
         #[graphql(desc = "For which order.")] input: CreatePaymentInput,
     ) -> Result<Payment, Refusal> {
         let calls = Visit::of(context).calls();
-        let request = v1::CreatePaymentRequest {
-            order_id: input.order_id.0,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
-        };
-        let made = answer(calls.payments().create_payment(calls.request(request))).await?;
+        let made = answer(calls.payments().create_payment(calls.request(input.into()))).await?;
         Ok(required(made.payment, "a payment")?.into())
     }
 
@@ -428,12 +368,7 @@ impl PaymentMutation {
         #[graphql(desc = "How.")] input: ProcessPaymentInput,
     ) -> Result<Payment, Refusal> {
         let calls = Visit::of(context).calls();
-        let request = v1::ProcessPaymentRequest {
-            payment_id: input.payment_id.0,
-            token: input.token,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
-        };
-        let paid = answer(calls.payments().process_payment(calls.request(request))).await?;
+        let paid = answer(calls.payments().process_payment(calls.request(input.into()))).await?;
         Ok(required(paid.payment, "a payment")?.into())
     }
 
@@ -444,13 +379,7 @@ impl PaymentMutation {
         #[graphql(desc = "What is given back.")] input: RefundPaymentInput,
     ) -> Result<Payment, Refusal> {
         let calls = Visit::of(context).calls();
-        let request = v1::RefundPaymentRequest {
-            payment_id: input.payment_id.0,
-            amount: input.amount.map(|amount| amount.0),
-            reason: input.reason.unwrap_or_default(),
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
-        };
-        let refunded = answer(calls.payments().refund_payment(calls.request(request))).await?;
+        let refunded = answer(calls.payments().refund_payment(calls.request(input.into()))).await?;
         Ok(required(refunded.payment, "a payment")?.into())
     }
 }
