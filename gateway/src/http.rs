@@ -12,6 +12,7 @@ mod check;
 mod coerce;
 mod cost;
 mod document;
+mod edge;
 mod execute;
 mod forgery;
 pub(crate) mod headers;
@@ -21,8 +22,9 @@ mod merge;
 mod negotiate;
 mod persisted;
 mod public;
-pub(crate) mod rate;
+mod rate;
 mod read;
+pub(crate) mod refusal;
 mod respond;
 mod socket;
 mod stream;
@@ -38,37 +40,18 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use identity::Viewer;
-use messaging::{Broker, Heard, revocations};
-use proto::{DomainEvent, user::v1::SessionRevoked};
-use runtime::{Kind, Refusal, Sessions, Stop};
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use runtime::{Kind, Refusal};
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use crate::{
-    Config,
-    clients::Services,
-    config::StreamConfig,
-    events::Hub,
-    graphql::{PublicFields, Schema, Validation, schema},
-    server::Connection,
-};
-use address::Proxies;
-use admit::Admission;
-use cost::Costs;
-use document::{Document, Documents};
+use crate::server::Connection;
 use execute::Answer;
-use headers::Origins;
-use limits::Limits;
-use live::Live;
-use merge::Merge;
 use negotiate::{Accepted, MediaType, Streams};
-use persisted::Persisted;
-use rate::Rates;
 use read::Inquiry;
 use stream::Following;
 use subscribe::Subscription;
-use trusted::Trusted;
+
+pub(crate) use edge::Edge;
 
 pub(crate) use trusted::check as check_trusted;
 pub use trusted::{
@@ -80,8 +63,9 @@ pub use trusted::{
 pub(crate) use coerce::Inputs;
 pub(crate) use forgery::check as check_forgery;
 pub(crate) use headers::RequestId;
+pub(crate) use negotiate::takes_json;
 pub(crate) use public::Keeping;
-pub(crate) use rate::{Standing, tell_refusal};
+pub(crate) use rate::Standing;
 pub(crate) use read::{collect, require_json};
 pub(crate) use respond::Refused;
 pub(crate) use viewer::{Caller, identify};
@@ -91,127 +75,6 @@ pub(crate) const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
 
 /// The header by which a client asks what its operation cost. One that is ours keeps caches away.
 const TELL_COST: &str = "x-portico-cost";
-
-/// What all requests share.
-pub(crate) struct Edge {
-    schema: Schema,
-    /// The same for who may know its names: what is wrong with a document is told with what may have been meant.
-    suggesting: Schema,
-    /// The same for documents that it has found to be valid.
-    unvalidating: Schema,
-    inputs: Inputs,
-    documents: Documents,
-    public_fields: PublicFields,
-    /// How long caches may keep a public answer, in seconds; 0 is not at all.
-    pub(crate) public_max_age: u32,
-    merge: Merge,
-    persisted: Persisted,
-    trusted: Trusted,
-    pub(crate) services: Arc<Services>,
-    sessions: Sessions,
-    hub: Arc<Hub>,
-    live: Arc<Live>,
-    streams: StreamConfig,
-    /// The room for requests of any kind.
-    pub(crate) admission: Admission,
-    pub(crate) proxies: Proxies,
-    pub(crate) rates: Rates,
-    limits: Limits,
-    /// Those whose pages may ask, beside our own.
-    pub(crate) origins: Origins,
-    /// How many operations may come together; 0 for one at a time.
-    batch: u8,
-    pub(crate) largest_body: usize,
-    introspection: bool,
-    pub(crate) rpc_timeout: Duration,
-    pub(crate) request_timeout: Duration,
-}
-
-impl Edge {
-    pub(crate) fn new(config: &Config, services: Arc<Services>, sessions: Sessions) -> Self {
-        let [schema, suggesting, unvalidating] =
-            [Validation::Strict, Validation::Suggesting, Validation::Skipped].map(schema);
-        let documents = Documents::new(config.document_cache_bytes, Costs::of(&crate::sdl()));
-        let limits = Limits::new(&config.limits);
-        let (switch, bytes) = (config.documents.persisted_queries, config.documents.persisted_query_bytes);
-        Self {
-            inputs: Inputs::of(&schema.sdl()),
-            trusted: Trusted::new(&config.documents, &documents, &limits),
-            persisted: Persisted::new(switch, bytes),
-            documents,
-            public_fields: PublicFields::of(&schema),
-            public_max_age: config.documents.public_max_age,
-            merge: Merge::default(),
-            schema,
-            suggesting,
-            unvalidating,
-            services,
-            hub: Arc::new(Hub::new(config.streams.event_window, config.streams.event_window_bytes)),
-            live: Arc::new(Live::new(sessions.clone(), config.streams.sockets_per_user)),
-            streams: config.streams.clone(),
-            sessions,
-            admission: Admission::new(config.limits.requests),
-            proxies: Proxies::new(config.rates.trusted_proxies.clone()),
-            rates: Rates::new(&config.rates, config.limits.cost),
-            limits,
-            origins: Origins::new(&config.requests.cors_origins),
-            batch: config.requests.batch,
-            largest_body: config.limits.body,
-            introspection: config.allows_introspection(),
-            rpc_timeout: config.rpc_timeout,
-            request_timeout: config.request_timeout,
-        }
-    }
-}
-
-impl Edge {
-    /// Whether this viewer may know the schema. An admin may where others may not.
-    fn shows_schema(&self, viewer: Option<Viewer>) -> bool {
-        self.introspection || viewer.is_some_and(|viewer| viewer.is_admin())
-    }
-
-    /// The schema on which a document of this viewer runs.
-    fn schema(&self, document: &Document, viewer: Option<Viewer>) -> &Schema {
-        match (document.is_known_to_be_valid(), self.shows_schema(viewer)) {
-            (true, _) => &self.unvalidating,
-            (false, true) => &self.suggesting,
-            (false, false) => &self.schema,
-        }
-    }
-}
-
-impl Edge {
-    /// Hears what `broker` says until `stop`: for those who subscribe, and for those whose session is revoked.
-    pub(crate) async fn listen(&self, broker: &Broker, stop: Stop) {
-        let names: Vec<&str> = proto::EVENTS.iter().map(|event| event.name).collect();
-        let mut listener = broker.listen(&names);
-        let mut look = tokio::time::interval(live::LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut prune = tokio::time::interval(rate::PRUNE);
-        prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = look.tick() => {
-                    self.live.look();
-                    self.admission.tell();
-                }
-                _ = prune.tick() => self.rates.prune(),
-                heard = listener.next() => self.hear(&heard),
-            }
-        }
-    }
-
-    fn hear(&self, heard: &Heard) {
-        self.hub.hear(heard);
-        if let Heard::Event(event) = heard
-            && event.name() == Some(SessionRevoked::NAME)
-        {
-            revocations::revoke(&self.sessions, event);
-            self.live.look();
-        }
-    }
-}
 
 /// Answers a GraphQL request.
 pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> Response {

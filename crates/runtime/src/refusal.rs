@@ -58,6 +58,11 @@ impl Kind {
         TABLE.iter().find(|row| row.0 == self).unwrap_or(&TABLE[9])
     }
 
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.0)
+    }
+
     /// The gRPC code.
     pub fn grpc(self) -> Code {
         self.row().1
@@ -148,6 +153,11 @@ impl Refusal {
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
+    }
+
+    /// When to try again, in whole seconds, rounded up: a client that comes back too early is refused again.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|delay| delay.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
     }
 }
 

@@ -137,9 +137,11 @@ fn root_fields<'a>(document: &'a Document, selection: &'a SelectionSet, fields: 
     }
 }
 
-/// `_service` tells the whole schema, as introspection does.
+/// The root fields that tell the schema: `_service` tells all of it, as introspection does.
+pub(super) const SCHEMA_FIELDS: [&str; 3] = ["__schema", "__type", "_service"];
+
 fn schema_is_not_asked_for(edge: &Edge, viewer: Option<Viewer>, fields: &[&Field]) -> Result<(), Refusal> {
-    let asks = |field: &&Field| ["__schema", "__type", "_service"].contains(&field.name.node.as_str());
+    let asks = |field: &&Field| SCHEMA_FIELDS.contains(&field.name.node.as_str());
     if !edge.shows_schema(viewer) && fields.iter().any(asks) {
         return Err(Refusal::new(
             Kind::Forbidden,

@@ -50,13 +50,18 @@ impl Accepted {
     /// # Errors
     /// NOT_ACCEPTABLE when we have nothing of what the client takes.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refused> {
-        let values =
-            headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or("unreadable"));
-        let mut ranges = values.flat_map(|value| value.split(',')).filter(|range| !range.trim().is_empty());
-        let Some(first) = ranges.next() else { return Ok(UNASKED) };
-        let mut wishes = Wishes::default();
-        std::iter::once(first).chain(ranges).for_each(|range| wishes.hear(range));
-        wishes.settle().ok_or_else(not_acceptable)
+        match Wishes::of(headers) {
+            Some(wishes) => wishes.settle().ok_or_else(not_acceptable),
+            None => Ok(UNASKED),
+        }
+    }
+}
+
+/// Whether the client takes plain JSON, all that REST has. One who does not say takes anything.
+pub(crate) fn takes_json(headers: &HeaderMap) -> bool {
+    match Wishes::of(headers) {
+        Some(wishes) => wishes.json.is_wanted(),
+        None => !headers.contains_key(header::ACCEPT),
     }
 }
 
@@ -94,6 +99,18 @@ struct Wishes {
 }
 
 impl Wishes {
+    /// What these headers say; `None` where they name nothing.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let values =
+            headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or("unreadable"));
+        let mut ranges =
+            values.flat_map(|value| value.split(',')).filter(|range| !range.trim().is_empty()).peekable();
+        ranges.peek()?;
+        let mut wishes = Self::default();
+        ranges.for_each(|range| wishes.hear(range));
+        Some(wishes)
+    }
+
     fn hear(&mut self, range: &str) {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
@@ -235,6 +252,25 @@ mod tests {
             ("text/*, application/json", (Json, Never)),
         ] {
             assert_eq!(accepted(&[accept]), Some(expected), "{accept}");
+        }
+    }
+
+    #[test]
+    fn who_takes_no_json_is_told_so_and_who_does_not_say_takes_it() {
+        let takes = |values: &[&str]| {
+            takes_json(&values.iter().map(|value| (header::ACCEPT, value.parse().unwrap())).collect())
+        };
+        for values in [
+            vec![],
+            vec!["*/*"],
+            vec!["text/html, application/json;q=0.1"],
+            vec!["text/html", "Application/JSON; charset=utf-8"],
+            vec!["application/*"],
+        ] {
+            assert!(takes(&values), "{values:?}");
+        }
+        for values in [vec!["text/html"], vec!["application/json;q=0"], vec![""], vec!["application/jsonp"]] {
+            assert!(!takes(&values), "{values:?}");
         }
     }
 }

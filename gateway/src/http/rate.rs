@@ -164,12 +164,8 @@ impl Buckets {
     }
 }
 
-/// Writes the headers of an answer that is this refusal: when to come back, and which limit it was.
-pub(crate) fn tell_refusal(headers: &mut HeaderMap, refusal: &Refusal) {
-    let Some(delay) = refusal.retry_after else { return };
-    // Whole seconds, rounded up: a client that comes back too early is refused again.
-    let seconds = delay.as_millis().div_ceil(1000);
-    write(headers, axum::http::header::RETRY_AFTER, &seconds.to_string());
+/// Says which limit it was that this refusal is about, if it is about one, and that nothing is left for so many seconds.
+pub(super) fn tell_exceeded(headers: &mut HeaderMap, refusal: &Refusal, seconds: u64) {
     let limit = match refusal.reason.as_ref() {
         "REQUEST_RATE_EXCEEDED" => "requests",
         "COST_RATE_EXCEEDED" => "cost",

@@ -12,7 +12,7 @@ use runtime::{Kind, Refusal};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{execute::Answer, negotiate::MediaType, rate};
+use super::{execute::Answer, negotiate::MediaType, refusal};
 use crate::graphql;
 
 /// A request of which nothing ran.
@@ -97,32 +97,25 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media_type.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let (status, body) = match outcome {
+    let body = match outcome {
         Ok(Executed { mut errors, data, extensions, .. }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
-            (StatusCode::OK, write(&Json { errors: &errors, data: Some(&data), extensions: &extensions }))
+            write(&Json { errors: &errors, data: Some(&data), extensions: &extensions })
         }
         Err(Refused { status, mut errors, allow }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
-            let status = status.unwrap_or_else(|| status_by_graphql(media_type, &errors));
             if let Some(methods) = allow {
                 headers.insert(header::ALLOW, HeaderValue::from_static(methods));
             }
-            if status == StatusCode::UNAUTHORIZED {
-                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
-            }
+            *response.status_mut() = status.unwrap_or_else(|| status_by_graphql(media_type, &errors));
             if let Some(refusal) = errors.first().and_then(|error| error.source::<Refusal>()) {
-                rate::tell_refusal(headers, refusal);
+                refusal::tell(&mut response, refusal);
             }
-            (status, write(&Json { errors: &errors, data: None, extensions: NO_EXTENSIONS }))
+            write(&Json { errors: &errors, data: None, extensions: NO_EXTENSIONS })
         }
     };
     match body {
-        Ok(body) => {
-            *response.status_mut() = status;
-            *response.body_mut() = body.into();
-        }
+        Ok(body) => *response.body_mut() = body.into(),
         Err(error) => {
             tracing::error!(%error, request_id, "an answer can't be written as JSON");
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -209,22 +202,18 @@ fn tell(error: &mut ServerError, request_id: &str) {
     let mut extensions = ErrorExtensionValues::default();
     match error.source::<Refusal>() {
         Some(refusal) => {
-            count(refusal);
+            refusal::count(refusal.kind.code(), &refusal.reason);
             tell_refusal(&mut extensions, refusal);
         }
         None => {
-            extensions.set("code", Kind::BadInput.code());
-            extensions.set("reason", "GRAPHQL_INVALID");
+            let (code, reason) = (Kind::BadInput.code(), "GRAPHQL_INVALID");
+            refusal::count(code, reason);
+            extensions.set("code", code);
+            extensions.set("reason", reason);
         }
     }
     extensions.set("requestId", request_id);
     error.extensions = Some(extensions);
-}
-
-/// Counts a refusal that a client is told.
-fn count(refusal: &Refusal) {
-    let reason = refusal.reason.clone().into_owned();
-    metrics::counter!("refusals_total", "code" => refusal.kind.code(), "reason" => reason).increment(1);
 }
 
 fn tell_refusal(extensions: &mut ErrorExtensionValues, refusal: &Refusal) {
@@ -237,8 +226,7 @@ fn tell_refusal(extensions: &mut ErrorExtensionValues, refusal: &Refusal) {
         });
         extensions.set("violations", Value::List(violations.collect()));
     }
-    if let Some(delay) = refusal.retry_after {
-        // Whole seconds, rounded up: a client that comes back too early is refused again.
-        extensions.set("retryAfter", delay.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        extensions.set("retryAfter", seconds);
     }
 }

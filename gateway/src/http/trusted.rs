@@ -16,6 +16,7 @@ use moka::sync::Cache;
 use runtime::{Kind, Refusal};
 
 use super::{
+    check::SCHEMA_FIELDS,
     document::{Document, Documents},
     limits::Limits,
     persisted::Hash,
@@ -137,7 +138,7 @@ fn asks_for_the_schema_alone(document: &ExecutableDocument) -> bool {
             match &item.node {
                 Selection::Field(field) => {
                     let name = field.node.name.node.as_str();
-                    if !["__schema", "__type", "__typename", "_service"].contains(&name) {
+                    if !SCHEMA_FIELDS.contains(&name) && name != "__typename" {
                         return false;
                     }
                 }

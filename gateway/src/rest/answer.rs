@@ -15,7 +15,7 @@ use utoipa::{
 };
 
 use super::page::Standing;
-use crate::http::{Refused, tell_refusal};
+use crate::http::{Refused, refusal};
 
 /// What a handler comes to.
 pub(super) type Outcome<T> = Result<Answer<T>, Failure>;
@@ -204,11 +204,8 @@ pub(super) fn finish(response: &mut Response, id: &str) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::CONTENT_LENGTH);
-    tell_refusal(headers, &refusal);
-    if response.status() == StatusCode::UNAUTHORIZED {
-        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
+    refusal::tell(response, &refusal);
+    refusal::count(refusal.kind.code(), &refusal.reason);
     match serde_json::to_vec(&Failed { error: Reason::of(refusal, id) }) {
         Ok(body) => *response.body_mut() = body.into(),
         Err(error) => tracing::error!(%error, "a failure can't be written as JSON"),
@@ -217,15 +214,13 @@ pub(super) fn finish(response: &mut Response, id: &str) {
 
 impl Reason {
     fn of(refusal: Refusal, request_id: &str) -> Self {
+        let retry_after = refusal.retry_after_seconds();
         let violations = refusal.violations.into_iter();
         let details = Details {
             reason: refusal.reason.into_owned(),
             request_id: request_id.to_owned(),
             violations: violations.map(|v| Violation { field: v.field, message: v.message }).collect(),
-            // Whole seconds, rounded up: a client that comes back too early is refused again.
-            retry_after: refusal
-                .retry_after
-                .map(|delay| u64::try_from(delay.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)),
+            retry_after,
         };
         Self { code: refusal.kind.code(), message: refusal.message.into_owned(), details }
     }

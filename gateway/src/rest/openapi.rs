@@ -18,20 +18,6 @@ use super::{ROOT, answer::Failed};
 
 const TOKEN: &str = "token";
 
-/// The kinds of failure. Each is told with its own status.
-const KINDS: [Kind; 10] = [
-    Kind::BadInput,
-    Kind::Unauthenticated,
-    Kind::Forbidden,
-    Kind::NotFound,
-    Kind::Conflict,
-    Kind::FailedPrecondition,
-    Kind::RateLimited,
-    Kind::Timeout,
-    Kind::Unavailable,
-    Kind::Internal,
-];
-
 /// What may become of any request, by its status: the name of the answer, and when it comes.
 const FAILURES: [(u16, &str, &str); 13] = [
     (400, "BadInput", "The input breaks a rule"),
@@ -122,8 +108,9 @@ fn refuse_unknown_members(document: &mut OpenApi) {
     }
 }
 
-/// The codes of failures.
+/// The codes of failures, but for the one that only documents by their hash can have.
 pub(super) fn codes() -> Schema {
-    let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(KINDS.map(Kind::code)));
+    let kinds = Kind::all().filter(|kind| *kind != Kind::PersistedQueryNotFound);
+    let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds.map(Kind::code)));
     codes.description(Some("What kind of failure it is, as in the graph.")).into()
 }

@@ -20,6 +20,7 @@ mod limits;
 mod live;
 mod memory;
 mod merging;
+mod metrics;
 mod mutations;
 mod outages;
 mod persisted_queries;

@@ -9,7 +9,7 @@ use async_graphql::{
 use async_graphql_value::Value;
 
 use super::weights::{Rows, Weights, page_size, parts};
-use crate::http::coerce::Scope;
+use crate::http::{check::SCHEMA_FIELDS, coerce::Scope};
 
 /// A cost: tenths of a point, and parts of the schema.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl<'a> Planner<'a> {
 
     fn field(&mut self, object: &str, field: &'a Field) -> Plan {
         let (name, selection) = (field.name.node.as_str(), &field.selection_set.node);
-        if object.starts_with("__") || ["__schema", "__type", "_service"].contains(&name) {
+        if object.starts_with("__") || SCHEMA_FIELDS.contains(&name) {
             let mut inner = self.selection("__Type", selection);
             inner.known.parts = inner.known.parts.saturating_add(1);
             let mut plan = Plan::default();
