@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -24,7 +24,8 @@ use crate::{
     http::{self, Edge, headers},
     ide,
     jwks::jwks,
-    rest, server,
+    rest,
+    server::{self, Connection},
 };
 
 /// The gateway, wired and not yet listening.
@@ -150,11 +151,14 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| anyhow::anyhow!("can't listen at {address}: {error}"))
 }
 
-/// Whether requests are taken here, for load balancers: 200 once tokens can be judged, 503 before.
-async fn health(State(sessions): State<Sessions>) -> Response {
-    let (status, told) = match sessions.is_loaded() {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+/// Whether requests are taken here, for load balancers: 200 once tokens can be judged, 503 before, and when it is about to
+/// stop.
+async fn health(State(sessions): State<Sessions>, connection: Option<Extension<Connection>>) -> Response {
+    let stops = connection.is_some_and(|connection| connection.stops());
+    let (status, told) = match (stops, sessions.is_loaded()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        (false, true) => (StatusCode::OK, "ok"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
     };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "status": told })))
         .into_response()

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use messaging::BrokerConfig;
-use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{
+    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+};
 
 pub use documents::{DocumentConfig, Trusting};
 pub use limits::{LimitConfig, Limiting};
@@ -89,6 +91,9 @@ pub struct Config {
     /// How logs look.
     #[command(flatten)]
     pub logs: LogConfig,
+    /// How it stops.
+    #[command(flatten)]
+    pub drain: DrainConfig,
 }
 
 /// Settings of WebSockets, of event streams, and of the events that they carry.

@@ -15,8 +15,8 @@ fn main() -> std::process::ExitCode {
         eprintln!("gateway: {fault}; `gateway --help` lists the settings");
         return runtime::config::EXIT_USAGE.into();
     }
-    let log = config.logs.clone();
-    runtime::lifecycle::run(&log, |stop| async move {
+    let (log, drain) = (config.logs.clone(), config.drain);
+    runtime::lifecycle::run(&log, drain.delay, |stop| async move {
         let sessions = runtime::Sessions::new(&config.tokens, runtime::Clock::system());
         let clients = Clients::connect(&config)?;
         let broker = RabbitMq::new(&config.broker, "gateway")?;

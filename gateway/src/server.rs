@@ -3,13 +3,18 @@
 
 mod patience;
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header::CONNECTION},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use patience::Patience;
-use runtime::Stop;
+use runtime::{Accepting, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::Service;
@@ -43,25 +48,26 @@ impl Connection {
         self.drain.stop.clone()
     }
 
+    /// Whether it will end soon.
+    pub(crate) fn stops(&self) -> bool {
+        self.drain.stop.is_announced()
+    }
+
     /// Held by what goes on when HTTP has left the connection: the server waits for it.
     pub(crate) fn hold(&self) -> TaskTrackerToken {
         self.drain.open.token()
     }
 }
 
-/// Answers on `listener` until `stop`, then lets the requests under way end. A client that does not read what it is
-/// sent within `write_timeout` is hung up on.
+/// Answers on `listener` until `stop`, then lets the requests under way end. From the announcement of `stop` on each answer
+/// closes its connection, so that no client's next request meets one that ends. A client that does not read what it is sent
+/// within `write_timeout` is hung up on.
 pub(crate) async fn serve(listener: TcpListener, router: Router, write_timeout: Duration, stop: Stop) {
+    let mut accepting = Accepting::new(listener, stop.clone());
     let drain = Arc::new(Drain { stop, open: TaskTracker::new() });
-    loop {
-        let accepted = tokio::select! {
-            () = drain.stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
+    while let Some(accepted) = accepting.next().await {
         match accepted {
             Ok((stream, peer)) => {
-                // Answers are written whole; waiting for more to send would only delay them.
-                let _ = stream.set_nodelay(true);
                 let connection = Connection { peer, drain: drain.clone() };
                 drain.open.spawn(answer(Patience::new(stream, write_timeout), connection, router.clone()));
             }
@@ -71,7 +77,6 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, write_timeout: 
             }
         }
     }
-    drop(listener);
     drain.open.close();
     drain.open.wait().await;
 }
@@ -82,7 +87,14 @@ async fn answer(stream: Patience<TcpStream>, connection: Connection, router: Rou
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());
-        router.clone().call(request)
+        let (answer, connection) = (router.clone().call(request), connection.clone());
+        async move {
+            let mut answer = answer.await?;
+            if connection.stops() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -42,7 +42,7 @@ mod tokens;
 mod up;
 mod wrk;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use runtime::lifecycle;
@@ -82,10 +82,14 @@ fn main() -> ExitCode {
         None => to_the_end(run.run()),
         Some(Command::Load(load)) => to_the_end(load.run()),
         // These run as the processes do that they stand beside.
-        Some(Command::Handler(handler)) => lifecycle::run(&handler.logs.clone(), |stop| handler.run(stop)),
-        Some(Command::Memory(memory)) => lifecycle::run(&memory.logs.clone(), |stop| memory.run(stop)),
+        Some(Command::Handler(handler)) => {
+            lifecycle::run(&handler.logs.clone(), Duration::ZERO, |stop| handler.run(stop))
+        }
+        Some(Command::Memory(memory)) => {
+            lifecycle::run(&memory.logs.clone(), Duration::ZERO, |stop| memory.run(stop))
+        }
         Some(Command::Embedded(embedded)) => {
-            lifecycle::run(&embedded.logs.clone(), |stop| embedded.run(stop))
+            lifecycle::run(&embedded.logs.clone(), Duration::ZERO, |stop| embedded.run(stop))
         }
     }
 }

@@ -45,7 +45,7 @@ pub async fn readiness(checks: &[Check]) -> (bool, String) {
     (outcomes.iter().all(Result::is_ok), lines)
 }
 
-/// Answers on `listener` until `stop`. While stopping, `/ready` says no, so that no new request is sent here.
+/// Answers on `listener` until `stop`. From its announcement on, `/ready` says no, so that no new request is sent here.
 ///
 /// # Errors
 /// When the listener fails.
@@ -60,7 +60,7 @@ pub async fn serve(listener: TcpListener, checks: Vec<Check>, stop: Stop) -> std
 }
 
 async fn ready(State(state): State<Arc<(Vec<Check>, Stop)>>) -> (StatusCode, String) {
-    if state.1.is_cancelled() {
+    if state.1.is_announced() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
     }
     match readiness(&state.0).await {

@@ -1,6 +1,7 @@
 //! What every process of Portico is made of: settings, logs and metrics, start and stop, health, the Postgres pool,
 //! gRPC clients and servers, and the form in which a refusal travels between them.
 
+mod accept;
 pub mod admin;
 pub mod clock;
 pub mod config;
@@ -14,9 +15,11 @@ pub mod postgres;
 pub mod program;
 pub mod refusal;
 pub mod sessions;
+mod stop;
 pub mod telemetry;
 
+pub use accept::Accepting;
 pub use clock::Clock;
-pub use lifecycle::Stop;
 pub use refusal::{Kind, Refusal};
 pub use sessions::Sessions;
+pub use stop::Stop;

@@ -2,22 +2,38 @@
 
 use std::{future::Future, process::ExitCode, time::Duration};
 
+use clap::Args;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
 };
 
-use crate::telemetry::{self, LogConfig};
-
-/// The request to stop. Clones are the same request; everything that runs on waits for it beside its work.
-pub type Stop = tokio_util::sync::CancellationToken;
+use crate::{
+    Stop,
+    telemetry::{self, LogConfig},
+};
 
 /// How long what is under way may take to end after the request to stop.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Runs a process: starts logs and metrics, runs `body` until it ends or SIGINT or SIGTERM asks it to, gives it
-/// [`DRAIN_DEADLINE`] to end then (a second signal ends it at once), and turns its error into a line and exit code 1.
-pub fn run<F, E>(log: &LogConfig, body: impl FnOnce(Stop) -> F) -> ExitCode
+/// Settings of the end.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DrainConfig {
+    /// How long a process that is asked to stop goes on taking requests, in seconds, while `/ready` and gRPC's health say
+    /// no and each HTTP answer closes its connection. Whoever sends requests here has that long to notice.
+    #[arg(long = "drain-delay", env = "DRAIN_DELAY", default_value = "0", value_parser = seconds)]
+    pub delay: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "must be 0 seconds or more".to_owned())
+}
+
+/// Runs a process: starts logs and metrics, runs `body` until it ends or SIGINT or SIGTERM asks it to, announces that for
+/// `delay` beforehand, gives it [`DRAIN_DEADLINE`] to end then (a second signal ends it at once), and turns its error into
+/// a line and exit code 1.
+pub fn run<F, E>(log: &LogConfig, delay: Duration, body: impl FnOnce(Stop) -> F) -> ExitCode
 where
     F: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
@@ -35,7 +51,7 @@ where
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = body(stop.clone()) => outcome.map_err(|error| format!("{error:#}")),
-            reason = stop_and_wait(&stop) => Err(reason),
+            reason = stop_and_wait(&stop, delay) => Err(reason),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -49,12 +65,17 @@ where
 }
 
 /// Asks to stop on the first signal; comes back when that took too long, or on the second signal.
-async fn stop_and_wait(stop: &Stop) -> String {
+async fn stop_and_wait(stop: &Stop, delay: Duration) -> String {
     stop_signal().await;
-    tracing::info!("stopping");
-    stop.cancel();
+    tracing::info!(?delay, "stopping");
+    stop.announce();
+    let asked = async {
+        tokio::time::sleep(delay).await;
+        stop.cancel();
+        tokio::time::sleep(DRAIN_DEADLINE).await;
+    };
     tokio::select! {
-        () = tokio::time::sleep(DRAIN_DEADLINE) => "what was under way did not end in time".to_owned(),
+        () = asked => "what was under way did not end in time".to_owned(),
         () = stop_signal() => "stopped at once by a second signal".to_owned(),
     }
 }

@@ -2,7 +2,9 @@
 
 use clap::Parser;
 use messaging::BrokerConfig;
-use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{
+    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+};
 use secrecy::SecretString;
 
 /// The order service: products, and the orders that are made of them.
@@ -39,4 +41,7 @@ pub struct Config {
     /// How logs look.
     #[command(flatten)]
     pub logs: LogConfig,
+    /// How it stops.
+    #[command(flatten)]
+    pub drain: DrainConfig,
 }

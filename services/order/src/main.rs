@@ -5,8 +5,8 @@ fn main() -> std::process::ExitCode {
         Ok(config) => config,
         Err(done) => return done,
     };
-    let log = config.logs.clone();
-    runtime::lifecycle::run(&log, |stop| async move {
+    let (log, drain) = (config.logs.clone(), config.drain);
+    runtime::lifecycle::run(&log, drain.delay, |stop| async move {
         let clock = runtime::Clock::system();
         let sessions = runtime::Sessions::new(&config.tokens, clock.clone());
         order::App::build(config, sessions, clock)?.run(stop).await

@@ -4,7 +4,9 @@ use messaging::BrokerConfig;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{
+    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+};
 use secrecy::SecretString;
 
 /// The settings of the payment service.
@@ -44,6 +46,9 @@ pub struct Config {
     /// How it logs.
     #[command(flatten)]
     pub logs: LogConfig,
+    /// How it stops.
+    #[command(flatten)]
+    pub drain: DrainConfig,
 }
 
 /// How long things may take.

@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, value_parser};
 use messaging::BrokerConfig;
-use runtime::{config::Environment, grpc::TlsConfig, sessions::TokenConfig, telemetry::LogConfig};
+use runtime::{
+    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+};
 use secrecy::SecretString;
 
 use crate::SecretKey;
@@ -48,6 +50,9 @@ pub struct Config {
     /// How it logs.
     #[command(flatten)]
     pub logs: LogConfig,
+    /// How it stops.
+    #[command(flatten)]
+    pub drain: DrainConfig,
 }
 
 /// How failed logins slow down, and how many accounts may be made.

@@ -1,5 +1,12 @@
 //! Clients: the transport to a service, and what each call carries.
 
+mod replica;
+mod replicas;
+mod target;
+#[cfg(test)]
+mod tests;
+mod unsent;
+
 use std::{error::Error, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -8,34 +15,37 @@ use tonic::{
     Request, Status, TimeoutExpired,
     body::Body,
     metadata::{Ascii, MetadataValue},
-    transport::Endpoint,
 };
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
+use self::{
+    replicas::Replicas,
+    target::{Resolve, Target, by_the_system},
+};
 use super::{CLIENT_ADDRESS, Guarded, REQUEST_ID, TlsConfig, deadline, guard::GrpcService};
 
 /// The way to a service, over the network or in the process: one type, so that no client is generic over it.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
-/// The way to the service at `url`, such as `http://127.0.0.1:50051`, or `https` with what `tls` says. It connects when it
-/// is first used, and again when it was cut, so that processes start in any order.
+/// The way to the service at `urls`: one such as `http://order:50052`, or `https` with what `tls` says, or several separated
+/// by commas. Calls go to all addresses to which these lead, in turn. It connects when it is first used, and again when it
+/// was cut, so that processes start in any order.
 ///
 /// # Errors
-/// When `url` is none, or doesn't go with `tls`.
-pub fn connect(url: &str, tls: &TlsConfig) -> anyhow::Result<Transport> {
-    let endpoint = Endpoint::from_shared(url.to_owned())?
-        .connect_timeout(Duration::from_secs(1))
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true);
-    let channel = tls.secure(endpoint, url)?.connect_lazy();
-    // The deadline stands outside the channel, which waits for ever for a connection.
+/// When one of `urls` is none, or doesn't go with `tls`, naming it.
+pub fn connect(urls: &str, tls: &TlsConfig) -> anyhow::Result<Transport> {
+    connect_by(urls, tls, by_the_system())
+}
+
+/// The same, with names resolved by `resolve`.
+fn connect_by(urls: &str, tls: &TlsConfig, resolve: Resolve) -> anyhow::Result<Transport> {
+    let replicas = Replicas::new(Target::all(urls, tls)?, resolve);
+    // The deadline stands outside the channels, which wait for ever for a connection.
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
-        let channel = channel.clone();
+        let replicas = replicas.clone();
         async move {
             let time = deadline::requested(request.headers());
-            let answer = deadline::within(time, channel.oneshot(request)).await?;
-            answer.map_err(|error| unreached(&error))
+            deadline::within(time, replicas.call(request)).await?
         }
     })))
 }

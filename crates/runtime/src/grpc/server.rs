@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
-use tokio::{net::TcpListener, task::JoinSet};
-use tonic::transport::server::TcpIncoming;
+use futures::Stream;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 use super::{Guarded, TlsConfig, guard::GrpcService};
-use crate::{Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
+use crate::{Accepting, Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
 
 /// The two ports of a service, bound and not yet answering. Port 0 takes a free one.
 pub struct Server {
@@ -47,8 +50,8 @@ impl Server {
         self.admin.local_addr()
     }
 
-    /// Serves until `stop`, then lets the calls under way end. gRPC health follows `checks`; reflection is on outside
-    /// production.
+    /// Serves until `stop`, then tells its clients to go elsewhere (GOAWAY) and lets the calls under way end. gRPC health
+    /// follows `checks`, and says no from the announcement of `stop` on; reflection is on outside production.
     ///
     /// # Errors
     /// When a listener fails, or the certificate doesn't do.
@@ -70,20 +73,28 @@ impl Server {
         let router = self
             .tls
             .serve(tonic::transport::Server::builder())?
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
             .add_service(health_service)
             .add_optional_service(reflection)
             .add_service(service);
         let mut tasks = JoinSet::new();
-        let incoming = TcpIncoming::from(self.grpc).with_nodelay(Some(true));
-        let stopped = stop.clone().cancelled_owned();
-        tasks.spawn(async move { Ok(router.serve_with_incoming_shutdown(incoming, stopped).await?) });
+        let incoming = incoming(self.grpc, stop.clone());
+        // The end of what comes in is its signal to stop: one of its own would leave the last connections untaken.
+        let no_other = std::future::pending();
+        tasks.spawn(async move { Ok(router.serve_with_incoming_shutdown(incoming, no_other).await?) });
         tasks.spawn(report_health::<S>(health, checks.clone(), stop.clone()));
         let admin_stop = stop.clone();
         tasks.spawn(async move { Ok(admin::serve(self.admin, checks, admin_stop).await?) });
         join_all(tasks, &stop).await
     }
+}
+
+/// The connections that come until `stop`.
+pub(super) fn incoming(listener: TcpListener, stop: Stop) -> impl Stream<Item = std::io::Result<TcpStream>> {
+    futures::stream::unfold(Accepting::new(listener, stop), async |mut accepting| {
+        let taken = accepting.next().await?;
+        Some((taken.map(|(stream, _)| stream), accepting))
+    })
 }
 
 async fn listen(address: &str) -> anyhow::Result<TcpListener> {
@@ -99,7 +110,7 @@ async fn report_health<S: GrpcService>(
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            () = stop.cancelled() => break,
+            () = stop.announced() => break,
             _ = ticks.tick() => {}
         }
         let (ready, _) = admin::readiness(&checks).await;
