@@ -1,10 +1,10 @@
 //! nginx before the gateway, as `portico up` brings it up.
 
 use std::fs;
-use std::net::TcpListener;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
+use tokio::net::TcpSocket;
 
 use crate::graph::Graph;
 use crate::run::{Folder, Up, assert_nothing_runs, code, portico, processes};
@@ -91,10 +91,14 @@ fn a_crash_of_nginx_ends_all_with_the_reason_and_leaves_no_worker() {
     assert_eq!(processes_of_nginx_in(&folder), Vec::<i32>::new());
 }
 
-#[test]
-fn a_port_that_is_taken_is_told_with_the_variable_that_changes_it() {
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_with_the_variable_that_changes_it() {
     let folder = Folder::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    // As another nginx takes it: one that would share it.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.set_reuseport(true).unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let taken = taken.listen(1).unwrap();
     let mut command = portico(&folder, &["up", "--embedded", "--nginx"]);
     command.env("NGINX_LISTEN", taken.local_addr().unwrap().to_string());
     let refused = command.output().unwrap();

@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
@@ -21,8 +23,11 @@ use crate::state::{State, write_private_for};
 /// The folder inside the state folder. It belongs to the uid that nginx runs as.
 const FOLDER: &str = "nginx";
 
-/// How long it may take until it answers, and how long a port that is taken is waited for.
+/// How long it may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a port that is taken is waited for: the one before may be about to end.
+const PATIENCE_FOR_PORT: Duration = Duration::from_secs(3);
 
 /// "Stop once the requests under way have ended" and "stop now", as nginx calls them, with the patience for each.
 const GRACEFULLY: (Signal, Duration) = (Signal::SIGQUIT, Duration::from_secs(12));
@@ -56,6 +61,9 @@ impl Server {
         let folder = state.folder_of_backend(FOLDER, owner)?;
         let values = with_places(values, &folder, owner)?;
         let (programs, values) = fitting(programs, values, &folder, owner).await?;
+        for name in ports_of(&values) {
+            until_free(name, values.get(name)).await?;
+        }
         let _ = fs::remove_file(pid_file(&folder));
         let spec = Spec {
             name: "nginx",
@@ -158,7 +166,7 @@ fn with_places(values: Values, folder: &Path, owner: Option<Owner>) -> Result<Va
         .with("NGINX_TREE", folder.display().to_string())
         .with("NGINX_STATE_DIR", folder.display().to_string())
         .with("NGINX_ACCESS_LOG", path("access.log"));
-    for name in ["NGINX_LISTEN", "NGINX_TLS_LISTEN"] {
+    for name in ports_of(&values) {
         if let Some(host) = values.get(name).strip_suffix(":0").map(str::to_owned) {
             let [port] = ports::free()?;
             values = values.with(name, format!("{host}:{port}"));
@@ -174,6 +182,26 @@ fn with_places(values: Values, folder: &Path, owner: Option<Owner>) -> Result<Va
         values = values.with(name, path(copy));
     }
     Ok(values)
+}
+
+/// The values by which it listens.
+fn ports_of(values: &Values) -> &'static [&'static str] {
+    if values.get("NGINX_TLS") == "off" { &["NGINX_LISTEN"] } else { &["NGINX_LISTEN", "NGINX_TLS_LISTEN"] }
+}
+
+/// Waits until nobody listens at `address`. nginx would not be refused there: it shares its port with every other nginx of
+/// the same user.
+async fn until_free(name: &str, address: &str) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE_FOR_PORT;
+    while let Err(error) = TcpListener::bind(address).await {
+        if error.kind() != ErrorKind::AddrInUse {
+            // Nothing that we can tell; nginx may.
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "nginx can't listen at {address} ({name}): somebody else does");
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// Writes the configuration and has nginx look at it. Without njs, or with one that is not for this nginx, it is the plain
