@@ -4,6 +4,7 @@
 //! the cache with a small script that tells the program where its own files are.
 
 mod chromium;
+mod nginx;
 mod node;
 mod program;
 mod python;
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub python: bool,
     /// Chromium.
     pub browser: bool,
+    /// nginx with njs.
+    pub nginx: bool,
     /// Programs that need only their libraries, by the name of their package.
     pub programs: Vec<String>,
 }
@@ -60,6 +63,9 @@ impl Tools {
         }
         if wanted.browser {
             variables.push(("CHROMIUM", chromium::executable(environment, progress).await?.into()));
+        }
+        if wanted.nginx {
+            variables.extend(nginx::variables(environment, progress).await?);
         }
         Ok(Self { variables })
     }

@@ -32,6 +32,9 @@ pub struct With {
     /// Export CHROMIUM, the file of a Chromium, fetching it where none is installed
     #[arg(long)]
     browser: bool,
+    /// Export NGINX and NGINX_NJS_MODULE, the files of an nginx and its njs, fetching what is not installed
+    #[arg(long)]
+    nginx: bool,
     /// Put a small program such as curl or wrk into the command's PATH, fetching the distribution's package of that
     /// name where it is not installed; may be repeated
     #[arg(long = "tool", value_name = "NAME")]
@@ -80,6 +83,7 @@ impl With {
             node: self.node,
             python: self.python,
             browser: self.browser,
+            nginx: self.nginx,
             programs: self.tools.clone(),
         };
         let start = async {

@@ -3,7 +3,7 @@
 //! Guarantees for one of ours: it never runs as root, its files are all below the state folder, and it goes when we go,
 //! with its workers.
 
-mod programs;
+pub(crate) mod programs;
 mod server;
 mod tree;
 

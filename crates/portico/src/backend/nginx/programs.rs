@@ -1,6 +1,6 @@
 //! Where the program nginx is, and its module njs.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,7 +30,7 @@ const IN_PACKAGE: [&str; 2] = ["usr/sbin/nginx", "usr/lib/nginx/modules/ngx_http
 
 /// An nginx, and the njs that belongs to it.
 #[derive(Clone, Debug)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     nginx: PathBuf,
     module: Option<PathBuf>,
     version: String,
@@ -53,32 +53,37 @@ impl Programs {
     }
 
     /// Its file.
-    pub(super) fn nginx(&self) -> &Path {
+    pub(crate) fn nginx(&self) -> &Path {
         &self.nginx
     }
 
     /// The file of njs, where it is there.
-    pub(super) fn module(&self) -> Option<&Path> {
+    pub(crate) fn module(&self) -> Option<&Path> {
         self.module.as_deref()
     }
 
+    /// What LD_LIBRARY_PATH must be for it, where that matters.
+    pub(crate) fn libraries(&self) -> Option<&OsStr> {
+        self.libraries.as_deref()
+    }
+
     /// The version, such as `1.22.1`.
-    pub(super) fn version(&self) -> &str {
+    pub(crate) fn version(&self) -> &str {
         &self.version
     }
 
     /// Where it comes from, in a word.
-    pub(super) fn origin(&self) -> &'static str {
+    pub(crate) fn origin(&self) -> &'static str {
         self.origin
     }
 
     /// The same without njs.
-    pub(super) fn without_module(self) -> Self {
+    pub(crate) fn without_module(self) -> Self {
         Self { module: None, ..self }
     }
 
     /// All of the environment that it needs.
-    pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         bare_environment(self.libraries.as_deref())
     }
 }
@@ -91,7 +96,7 @@ impl fmt::Display for Programs {
 
 /// The installed program with the installed njs, with that of the packages, or without it; else both from the packages;
 /// `None` where there is none of these. A module that can't be had is told.
-pub(super) async fn find(environment: &Environment, progress: &Progress) -> Option<Programs> {
+pub(crate) async fn find(environment: &Environment, progress: &Progress) -> Option<Programs> {
     let files = environment.search_path().into_iter().map(|folder| folder.join("nginx"));
     let mut files = files.chain(FILES.map(PathBuf::from));
     let installed = files.find_map(|file| Programs::of_file(&file, None, "installed"));
