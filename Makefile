@@ -10,6 +10,7 @@ PORTICO := cargo run --quiet -p portico --
 WITH := $(PORTICO) with --
 WITH_NODE := $(PORTICO) with --node --
 WITH_PYTHON := $(PORTICO) with --python --
+WITH_MANIFESTS := $(PORTICO) with --python --nginx --tool kustomize --tool docker-compose --tool curl --
 WITH_SUBSCRIBERS := $(PORTICO) with --node --python --
 WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 # The variables of the backends of `make up` (or of `portico up --backends`), for the service $(1) that runs by itself.
@@ -150,8 +151,25 @@ test-coverage: ## Which lines the tests reach, as HTML in target/coverage
 	@command -v cargo-tarpaulin >/dev/null || cargo install --locked cargo-tarpaulin
 	@$(WITH) cargo tarpaulin --workspace --engine ptrace --skip-clean --out html --output-dir target/coverage
 
+##@ k3s
+.PHONY: k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeploy k3s-clean k3s-test
+# k8s/README.md walks through them. OVERLAY=external: with databases and a RabbitMQ that run elsewhere.
+k3s-setup: ## Make the namespace, and the Secrets that are not there yet
+k3s-build: ## Build the images
+k3s-import: ## Bring the images into this machine's k3s
+k3s-deploy: ## Bring what runs to what the manifests say, and wait until it serves
+k3s-up: ## All of these, one after the other
+k3s-status: ## What runs
+k3s-logs: ## Follow the logs of one (SERVICE=)
+k3s-redeploy: ## Build, import and restart the same version
+k3s-test: ## Ask a query by each way in
+k3s-clean: ## Remove all but volumes and Secrets (DATA=delete: these too)
+
+k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeploy k3s-clean k3s-test: k3s-%:
+	@scripts/k3s $*
+
 ##@ Check
-.PHONY: lint lint-proto lint-generated audit
+.PHONY: lint lint-proto lint-generated check-manifests audit
 lint: ## Format, clippy and documentation, without a warning
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
@@ -163,6 +181,10 @@ lint-proto: ## buf's STANDARD lint, and no breaking change against main
 lint-generated: sdl events-catalogue sqlx ## Whether schema.graphql, docs/openapi.json, the catalogue of events and the .sqlx folders are up to date
 	@git diff --exit-code -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl events-catalogue sqlx` made.' >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx')" || { git status --short -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx' >&2; exit 1; }
+
+check-manifests: ## Everything about k8s/ and docker-compose.yml that can be known without a cluster
+	@cargo build --workspace --bins
+	@$(WITH_MANIFESTS) scripts/check-manifests
 
 audit: ## Licences, bans, sources, unused dependencies; advisories where there is a network
 	@scripts/audit
