@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use nix::unistd::{Uid, User};
 use runtime::config::secret_in_file;
 
@@ -21,6 +21,16 @@ pub struct Owner {
 
 /// `nobody`, by the number that it has on every Linux.
 const NOBODY: Owner = Owner { uid: 65534, gid: 65534 };
+
+/// The variables that name backends, with the passwords for them.
+pub const BACKENDS: [&str; 6] = [
+    "DATABASE_URL",
+    "USER_DATABASE_URL",
+    "ORDER_DATABASE_URL",
+    "PAYMENT_DATABASE_URL",
+    "AMQP_URL",
+    "RABBITMQ_MANAGEMENT_URL",
+];
 
 /// The variables as they were when the command started, and whether it runs as root.
 #[derive(Clone, Debug)]
@@ -44,11 +54,10 @@ impl Environment {
     /// The same with the secrets that files hold (`AMQP_URL_FILE` and the like).
     ///
     /// # Errors
-    /// When a file cannot be read, or the secret is given twice.
-    pub fn with_secrets_of_files(mut self) -> Result<Self> {
-        for name in ["USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL", "AMQP_URL"] {
-            let secret =
-                secret_in_file(name, |name| self.variables.get(name).cloned()).map_err(Error::msg)?;
+    /// A line that names the variable: its file cannot be read, or the secret is given twice.
+    pub fn with_secrets_of_files(mut self) -> Result<Self, String> {
+        for name in BACKENDS.into_iter().chain(["USER_SECRET_KEY"]) {
+            let secret = secret_in_file(name, |name| self.variables.get(name).cloned())?;
             self.variables.extend(secret.map(|secret| (name.into(), secret.into())));
         }
         Ok(self)
@@ -57,27 +66,26 @@ impl Environment {
     /// The same without the variables that name backends.
     pub fn without_backends(&self) -> Self {
         let mut environment = self.clone();
-        let databases = ["DATABASE_URL", "USER_DATABASE_URL", "ORDER_DATABASE_URL", "PAYMENT_DATABASE_URL"];
-        for name in databases.into_iter().chain(["AMQP_URL", "RABBITMQ_MANAGEMENT_URL", "NGINX_URL"]) {
-            environment.variables.remove(std::ffi::OsStr::new(name));
+        for name in BACKENDS.into_iter().chain(["NGINX_URL"]) {
+            environment.variables.remove(OsStr::new(name));
         }
         environment
     }
 
     /// The value of `name` if it is set, is text and is not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.variables.get(name.as_ref() as &std::ffi::OsStr)?.to_str().filter(|value| !value.is_empty())
+        self.variables.get(OsStr::new(name))?.to_str().filter(|value| !value.is_empty())
     }
 
     /// The value of `name` if it is an absolute path; the XDG specification says to ignore relative ones.
     fn folder(&self, name: &str) -> Option<PathBuf> {
-        let path = PathBuf::from(self.variables.get(name.as_ref() as &std::ffi::OsStr)?);
+        let path = PathBuf::from(self.variables.get(OsStr::new(name))?);
         path.is_absolute().then_some(path)
     }
 
     /// The folders in which programs are looked for.
     pub fn search_path(&self) -> Vec<PathBuf> {
-        let path = self.variables.get("PATH".as_ref() as &std::ffi::OsStr);
+        let path = self.variables.get(OsStr::new("PATH"));
         path.map(|path| env::split_paths(path).collect()).unwrap_or_default()
     }
 

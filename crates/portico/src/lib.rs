@@ -50,6 +50,7 @@ pub mod with;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use runtime::config::EXIT_USAGE;
 
 use crate::environment::Environment;
 use crate::progress::Progress;
@@ -108,7 +109,13 @@ pub fn run() -> ExitCode {
 }
 
 async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitCode> {
-    let environment = Environment::of_this_process().with_secrets_of_files()?;
+    let environment = match Environment::of_this_process().with_secrets_of_files() {
+        Ok(environment) => environment,
+        Err(refused) => {
+            progress.failure(&refused);
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
     match command {
         Command::Down => down::run(&environment, progress).await,
         Command::Env(env) => env.run(&environment),

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::backend::{Backends, Events, Mode};
-use crate::environment::Environment;
+use crate::environment::{BACKENDS, Environment};
 use crate::progress::Progress;
 use crate::signals::{Signals, exit_code_of, terminal_tells_our_children};
 use crate::state::State;
@@ -117,6 +117,10 @@ impl With {
         if let Some(logins) = backends.logins() {
             command.env("AMQP_URL", logins.all);
             command.envs(logins.management.map(|url| ("RABBITMQ_MANAGEMENT_URL", url)));
+        }
+        // A file that names another backend would contradict these.
+        for name in BACKENDS {
+            command.env_remove(format!("{name}_FILE"));
         }
         let child = match command.spawn() {
             Ok(child) => child,

@@ -5,7 +5,7 @@ mod secret_files;
 use std::{ffi::OsString, process::exit};
 
 use clap::{
-    ArgMatches, Command, Parser, ValueEnum,
+    ArgMatches, Command, CommandFactory, Parser, ValueEnum,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -26,9 +26,7 @@ pub enum Environment {
 /// Reads the settings of a binary. A missing or bad one ends the process with [`EXIT_USAGE`] and one line that names
 /// the variable; `--help` prints them all.
 pub fn load<C: Parser>() -> C {
-    let mut command = C::command();
-    let mut matches = matches_or_end(&mut command, std::env::args_os().collect());
-    C::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| end(&command, &error))
+    parse(std::env::args_os()).unwrap_or_else(|error| end(&C::command(), &error))
 }
 
 /// As [`load`], from these arguments (the first is the program's name), for tests and for `portico`.
@@ -38,27 +36,37 @@ pub fn load<C: Parser>() -> C {
 pub fn parse<C: Parser>(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<C, clap::Error> {
-    let mut command = C::command();
-    secret_files::read(&mut command)?;
-    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let mut command = command::<C>();
+    let mut matches = matches(&mut command, arguments.into_iter().map(Into::into).collect())?;
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// What `arguments` and the environment give to `command`; help and errors end the process as in [`load`].
-pub(crate) fn matches_or_end(command: &mut Command, arguments: Vec<OsString>) -> ArgMatches {
-    let read = secret_files::read(command).and_then(|()| command.try_get_matches_from_mut(arguments));
-    read.unwrap_or_else(|error| end(command, &error))
+/// The command line of `C`.
+pub(crate) fn command<C: CommandFactory>() -> Command {
+    secret_files::told(C::command())
+}
+
+/// What `arguments`, the environment and files with secrets give to `command`.
+pub(crate) fn matches(command: &mut Command, arguments: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+    let read = secret_files::read(command);
+    match (read, command.try_get_matches_from_mut(arguments)) {
+        // Who asks for help gets it all the same.
+        (Err(refused), outcome) if !outcome.as_ref().is_err_and(is_help) => Err(refused),
+        (_, outcome) => outcome,
+    }
 }
 
 /// Ends the process with help, or with a line that says what is wrong.
 pub(crate) fn end(command: &Command, error: &clap::Error) -> ! {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-        _ => {
-            eprintln!("{}", told(command, error));
-            exit(EXIT_USAGE.into())
-        }
+    if is_help(error) {
+        error.exit()
     }
+    eprintln!("{}", told(command, error));
+    exit(EXIT_USAGE.into())
+}
+
+fn is_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
 }
 
 /// Says in one line which setting is missing or bad, by the name of its variable, and where to read about it.

@@ -44,11 +44,12 @@ pub fn start<C: Parser>(migrator: Option<&'static Migrator>) -> Result<C, ExitCo
             Err(ended(&name, bring_up(&name, &matches, migrator)))
         }
         _ => {
-            let mut command = C::command().subcommand_negates_reqs(true).subcommand(health_command::<C>());
+            let mut command =
+                config::command::<C>().subcommand_negates_reqs(true).subcommand(health_command::<C>());
             if migrator.is_some() {
                 command = command.subcommand(migrate_command::<C>());
             }
-            let mut matches = config::matches_or_end(&mut command, arguments);
+            let mut matches = read(&mut command, arguments);
             if let Some(late) = matches.subcommand_name() {
                 eprintln!("{name}: {late} must be the first argument; its settings stand behind it");
                 return Err(ExitCode::from(config::EXIT_USAGE));
@@ -71,14 +72,18 @@ fn migrate_command<C: CommandFactory>() -> Command {
 
 /// The setting `id` of `C`: for a subcommand it has the same name and means the same.
 fn argument<C: CommandFactory>(id: &str) -> Option<Arg> {
-    C::command().get_arguments().find(|argument| argument.get_id() == id).cloned()
+    config::command::<C>().get_arguments().find(|argument| argument.get_id() == id).cloned()
 }
 
 /// Reads what stands behind the name of `program`.
 fn matches(command: Command, program: &str, mut arguments: Vec<OsString>) -> ArgMatches {
     let full_name = format!("{program} {}", command.get_name());
     arguments.remove(0);
-    config::matches_or_end(&mut command.bin_name(full_name), arguments)
+    read(&mut command.bin_name(full_name), arguments)
+}
+
+fn read(command: &mut Command, arguments: Vec<OsString>) -> ArgMatches {
+    config::matches(command, arguments).unwrap_or_else(|error| config::end(command, &error))
 }
 
 fn text<'a>(matches: &'a ArgMatches, id: &str) -> &'a str {

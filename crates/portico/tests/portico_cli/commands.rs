@@ -98,6 +98,14 @@ fn a_command_line_that_is_not_understood_is_told_in_one_line_with_code_64() {
 }
 
 #[test]
+fn a_file_that_should_hold_a_secret_and_is_not_there_is_named_with_code_64() {
+    let mut command = portico(&Folder::new(), &["migrate", "up"]);
+    let output = command.env("ORDER_DATABASE_URL_FILE", "/there/is/none").output().unwrap();
+    assert_eq!(code(output.status), Ok(64));
+    assert!(said(&output).contains("ORDER_DATABASE_URL_FILE names \"/there/is/none\""), "{}", said(&output));
+}
+
+#[test]
 fn in_production_there_are_no_demo_accounts_and_no_ide() {
     let folder = Folder::new();
     let up = Up::start_with(&folder, &[("PORTICO_ENV", "production")]);

@@ -8,7 +8,30 @@ use std::{
     fs,
 };
 
-use clap::{Command, error::ErrorKind};
+use clap::{Arg, Command, builder::StyledStr, error::ErrorKind};
+
+/// `command`, whose help tells of the files.
+pub(super) fn told(command: Command) -> Command {
+    command.mut_args(|argument| {
+        let Some(name) = secret(&argument).map(|name| name.to_string_lossy().into_owned()) else {
+            return argument;
+        };
+        let also = |help: &StyledStr| {
+            format!("{}. {name}_FILE names a file that holds it", help.to_string().trim_end_matches('.'))
+        };
+        let (short, long) = (argument.get_help().map(also), argument.get_long_help().map(also));
+        let argument = argument.help(short.unwrap_or_default());
+        match long {
+            Some(long) => argument.long_help(long),
+            None => argument,
+        }
+    })
+}
+
+/// The variable of a secret.
+fn secret(argument: &Arg) -> Option<&OsStr> {
+    argument.get_env().filter(|_| argument.is_hide_env_values_set())
+}
 
 /// Gives `command` the secrets that files hold, in place of defaults: its arguments and variables still come first.
 ///
@@ -22,14 +45,17 @@ fn read_from(
     command: &mut Command,
     variable: impl Fn(&OsStr) -> Option<OsString>,
 ) -> Result<(), clap::Error> {
-    let secrets = command.get_arguments().filter(|argument| argument.is_hide_env_values_set());
-    let secrets =
-        secrets.filter_map(|argument| Some((argument.get_id().clone(), argument.get_env()?.to_owned())));
-    for (id, name) in secrets.collect::<Vec<_>>() {
+    let secrets = command.get_arguments().filter_map(|argument| Some((argument.get_id(), secret(argument)?)));
+    let secrets: Vec<_> = secrets.map(|(id, name)| (id.clone(), name.to_owned())).collect();
+    for (id, name) in secrets {
         let found = secret_in_file(&name.to_string_lossy(), &variable);
         let Some(value) = found.map_err(|why| clap::Error::raw(ErrorKind::Io, why))? else { continue };
-        let with_value =
-            |argument: clap::Arg| argument.required(false).hide_default_value(true).default_value(value);
+        let is_empty = variable(&name).is_some();
+        let with_value = |argument: Arg| {
+            let argument = argument.required(false).hide_default_value(true).default_value(value);
+            // An empty variable would come before a default.
+            if is_empty { argument.env(None) } else { argument }
+        };
         *command = std::mem::take(command).mut_arg(id, with_value);
     }
     Ok(())
@@ -91,6 +117,12 @@ mod tests {
     fn a_secret_is_read_from_the_file_that_its_variable_names_without_the_newline_at_its_end() {
         let (secret, _) = settings("postgres://order\r\n", &[("ORDER_TEST_URL_FILE", "THE FILE")]).unwrap();
         assert_eq!(secret, "postgres://order");
+    }
+
+    #[test]
+    fn an_empty_variable_does_not_stand_in_the_way_of_the_file() {
+        let variables = [("ORDER_TEST_URL_FILE", "THE FILE"), ("ORDER_TEST_URL", "")];
+        assert_eq!(settings("postgres://order", &variables).unwrap().0, "postgres://order");
     }
 
     #[test]

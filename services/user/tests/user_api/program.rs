@@ -52,6 +52,10 @@ fn known() -> Vec<i64> {
     ups.map(|migration| migration.version).collect()
 }
 
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// The same database behind another address.
 fn behind(address: std::net::SocketAddr, url: &str) -> String {
     let (server, database) = url.rsplit_once('/').unwrap();
@@ -84,9 +88,7 @@ async fn line_with(word: &str, process: &mut Child) -> String {
 #[tokio::test]
 async fn health_asks_the_process_with_the_same_admin_port_and_needs_no_other_setting() {
     let database = Database::new("user").await;
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = reserved.local_addr().unwrap().port();
-    drop(reserved);
+    let port = free_port();
     let everywhere = format!("0.0.0.0:{port}");
     let admin = ("USER_ADMIN_LISTEN", everywhere.as_str());
 
@@ -202,4 +204,60 @@ async fn a_missing_setting_of_a_subcommand_is_named_and_help_teaches_both() {
     assert!(help.contains("MIGRATE_TIMEOUT") && help.contains("USER_DATABASE_URL"), "{help}");
     let late = run(&["--listen", "127.0.0.1:0", "health"], &[]).await;
     assert_eq!((late.status.code(), said(&late).lines().count()), (Some(64), 1), "{}", said(&late));
+}
+
+#[tokio::test]
+async fn a_secret_may_stand_in_a_file_and_one_that_is_set_twice_or_missing_is_refused_by_its_name() {
+    let database = empty().await;
+    let folder = std::env::temp_dir().join(format!("portico-user-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("url").display().to_string();
+    std::fs::write(&file, format!("{}\n", database.url())).unwrap();
+    let output = run(&["migrate"], &[("USER_DATABASE_URL_FILE", &file)]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(applied(database.pool()).await, known());
+
+    let twice = [
+        ("USER_DATABASE_URL_FILE", file.as_str()),
+        ("USER_DATABASE_URL", "postgres://user:hunter2@host/user"),
+    ];
+    let secret = ("USER_SECRET_KEY", SECRET_KEY);
+    for arguments in [&["migrate"][..], &[]] {
+        let refused = run(arguments, &[twice[0], twice[1], secret]).await;
+        assert_eq!(refused.status.code(), Some(64), "{arguments:?}");
+        let line = said(&refused);
+        assert!(line.contains("USER_DATABASE_URL and USER_DATABASE_URL_FILE are both set"), "{line}");
+        assert!(!line.contains("hunter2") && line.lines().count() == 1, "{line}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    let missing = run(&[], &[twice[0], secret]).await;
+    assert_eq!(missing.status.code(), Some(64));
+    assert!(said(&missing).starts_with("user: USER_DATABASE_URL_FILE names "), "{}", said(&missing));
+    assert_eq!(said(&missing).lines().count(), 1, "{}", said(&missing));
+    let help = run(&["--help"], &[twice[0]]).await;
+    assert_eq!(help.status.code(), Some(0));
+    for variable in ["USER_DATABASE_URL_FILE", "USER_SECRET_KEY_FILE", "AMQP_URL_FILE"] {
+        assert!(printed(&help).contains(variable), "{variable}");
+    }
+}
+
+#[tokio::test]
+async fn the_service_runs_with_all_its_secrets_in_files() {
+    let database = Database::new("user").await;
+    let folder = std::env::temp_dir().join(format!("portico-user-secrets-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, value: &str| {
+        std::fs::write(folder.join(name), value).unwrap();
+        folder.join(name).display().to_string()
+    };
+    let settings = [
+        ("USER_LISTEN", "127.0.0.1:0"),
+        ("USER_ADMIN_LISTEN", &*format!("127.0.0.1:{}", free_port())),
+        ("USER_DATABASE_URL_FILE", &*file("url", database.url())),
+        ("USER_SECRET_KEY_FILE", &*file("key", SECRET_KEY)),
+        ("AMQP_URL_FILE", &*file("amqp", "amqp://127.0.0.1:1/%2f\n")),
+    ];
+    let _process = user(&[], &settings).stderr(Stdio::null()).spawn().unwrap();
+    until("the process is ready", async || run(&["health"], &settings[1..2]).await.status.success()).await;
+    std::fs::remove_dir_all(&folder).unwrap();
 }
