@@ -231,7 +231,7 @@ fn start_logs(state: &State, environment: &Environment) -> Result<PathBuf> {
             .map_err(|error| anyhow!("LOG_FORMAT: {error}"))?,
     };
     telemetry::start_logs_in(&config, file);
-    telemetry::metrics();
+    tokio::spawn(telemetry::keep_metrics_small());
     Ok(path)
 }
 

@@ -34,11 +34,12 @@ impl Check {
     }
 }
 
-/// Whether all checks hold, and a line for each of them.
+/// Whether all checks hold, and a line for each of them. The gauges `ready` tell each alone.
 pub async fn readiness(checks: &[Check]) -> (bool, String) {
     let outcomes = futures::future::join_all(checks.iter().map(Check::outcome)).await;
     let mut lines = String::new();
     for (check, outcome) in checks.iter().zip(&outcomes) {
+        metrics::gauge!("ready", "check" => check.name).set(if outcome.is_ok() { 1.0 } else { 0.0 });
         let told = outcome.as_ref().map_or_else(|missing| missing.as_str(), |()| "ok");
         let _ = writeln!(lines, "{}: {told}", check.name);
     }
@@ -54,9 +55,15 @@ pub async fn serve(listener: TcpListener, checks: Vec<Check>, stop: Stop) -> std
     let app = Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
-        .route("/metrics", get(|| async { telemetry::metrics().map(|m| m.render()).unwrap_or_default() }))
+        .route("/metrics", get(metrics))
         .with_state(state);
     axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Checks anew: whoever watches the metrics has no other way to learn whether this process is ready.
+async fn metrics(State(state): State<Arc<(Vec<Check>, Stop)>>) -> String {
+    readiness(&state.0).await;
+    telemetry::metrics().map(|metrics| metrics.render()).unwrap_or_default()
 }
 
 async fn ready(State(state): State<Arc<(Vec<Check>, Stop)>>) -> (StatusCode, String) {

@@ -49,6 +49,7 @@ where
     };
     let stop = Stop::new();
     let outcome = runtime.block_on(async {
+        tokio::spawn(telemetry::keep_metrics_small());
         tokio::select! {
             outcome = body(stop.clone()) => outcome.map_err(|error| format!("{error:#}")),
             reason = stop_and_wait(&stop, delay) => Err(reason),

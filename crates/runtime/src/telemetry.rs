@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::IsTerminal,
     sync::{Mutex, OnceLock},
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -58,6 +59,19 @@ where
         LogFormat::Human => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+}
+
+/// How often what histograms were told is folded into their buckets.
+const FOLD: Duration = Duration::from_secs(5);
+
+/// Keeps the metrics small for ever. What a histogram is told is kept one by one until somebody renders it, so a process
+/// that nobody scrapes would grow with each request.
+pub async fn keep_metrics_small() {
+    let Some(metrics) = metrics() else { return };
+    loop {
+        tokio::time::sleep(FOLD).await;
+        metrics.run_upkeep();
+    }
 }
 
 /// The metrics of this process. The recorder is global, as the `metrics` macros ask for, so there is one.

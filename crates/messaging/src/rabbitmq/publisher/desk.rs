@@ -65,6 +65,9 @@ impl Pile {
 impl Desk {
     pub(super) fn new(sender: UnboundedSender<Letter>, letters: UnboundedReceiver<Letter>) -> Self {
         let (suspect, suspects) = unbounded_channel();
+        for kind in ["returned", "nacked", "refused"] {
+            metrics::counter!("events_not_taken_total", "why" => kind).increment(0);
+        }
         Self {
             waiting: Pile::new(sender, letters),
             suspects: Pile::new(suspect, suspects),
