@@ -113,6 +113,7 @@ impl RabbitMq {
         if let Kind::Ours(node) = &self.kind {
             rows.push(("  at", node.address()));
             rows.push(("  management", node.management_url(false)));
+            rows.push(("  metrics", node.metrics_url()));
             rows.push(("  data", node.data().display().to_string()));
             rows.push(("  log", node.log().display().to_string()));
         }

@@ -46,6 +46,7 @@ const HIGH_WATERMARK: &str = "0.4";
 struct Ports {
     amqp: u16,
     management: u16,
+    metrics: u16,
     epmd: u16,
     /// For `rabbitmqctl`.
     distribution: u16,
@@ -97,11 +98,15 @@ impl Node {
         let folder = state.folder_of_backend(FOLDER, owner)?;
         let cookie = state.secret("rabbitmq_erlang_cookie").await?;
         write_private_for(&folder.join(".erlang.cookie"), cookie.as_bytes(), owner)?;
-        write_private_for(&folder.join("enabled_plugins"), b"[rabbitmq_management].\n", owner)?;
+        write_private_for(
+            &folder.join("enabled_plugins"),
+            b"[rabbitmq_management,rabbitmq_prometheus].\n",
+            owner,
+        )?;
         let definitions = serde_json::to_vec_pretty(&accounts.definitions())?;
         write_private_for(&folder.join("definitions.json"), &definitions, owner)?;
         let (programs, log) = (programs.clone(), PathBuf::new());
-        let ports = Ports { amqp: 0, management: 0, epmd: 0, distribution: 0 };
+        let ports = Ports { amqp: 0, management: 0, metrics: 0, epmd: 0, distribution: 0 };
         let mut node = Self { programs, folder, owner, mode, accounts, ports, log, children: None };
         for attempt in 1..=ATTEMPTS {
             node.ports = Ports::free()?;
@@ -180,6 +185,11 @@ impl Node {
         let login =
             if with_password { format!("{}@", self.accounts.administrator().login()) } else { String::new() };
         format!("http://{login}127.0.0.1:{}", self.ports.management)
+    }
+
+    /// Where Prometheus asks it for its metrics.
+    pub(super) fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.ports.metrics)
     }
 
     /// Host and port.
@@ -294,11 +304,13 @@ impl Node {
     }
 
     fn configuration(&self) -> String {
-        let Ports { amqp, management, .. } = self.ports;
+        let Ports { amqp, management, metrics, .. } = self.ports;
         format!(
             "listeners.tcp.default = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
+             prometheus.tcp.ip = 127.0.0.1\n\
+             prometheus.tcp.port = {metrics}\n\
              load_definitions = {}\n\
              log.file = false\n\
              log.console = true\n\
@@ -318,11 +330,12 @@ impl Children {
 
 impl Ports {
     fn free() -> Result<Self> {
-        let [amqp, management, epmd, distribution] = ports::free()?;
-        Ok(Self { amqp, management, epmd, distribution })
+        let [amqp, management, metrics, epmd, distribution] = ports::free()?;
+        Ok(Self { amqp, management, metrics, epmd, distribution })
     }
 
     fn are_free(self) -> bool {
-        [self.amqp, self.management, self.epmd, self.distribution].into_iter().all(ports::is_free)
+        let all = [self.amqp, self.management, self.metrics, self.epmd, self.distribution];
+        all.into_iter().all(ports::is_free)
     }
 }
