@@ -15,6 +15,8 @@ WITH_SUBSCRIBERS := $(PORTICO) with --node --python --
 WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 # The variables of the backends of `make up` (or of `portico up --backends`), for the service $(1) that runs by itself.
 SETTINGS = settings="$$($(PORTICO) env $(1))" && eval "$$settings"
+# Where the databases are, unless the environment says so already.
+URLS = { [[ -n "$${USER_DATABASE_URL-}$${USER_DATABASE_URL_FILE-}" ]] || { $(call SETTINGS,); }; }
 # cargo's own runner: a fresh machine has it.
 TEST := cargo test
 # What the lock file says. Not `npm ci`: newer ones refuse a lock that leaves out builds for platforms that are not ours.
@@ -25,7 +27,7 @@ help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Run
-.PHONY: up up-embedded down migrate-up migrate-down run-gateway run-user run-order run-payment
+.PHONY: up up-embedded down migrate-up migrate-down backup restore run-gateway run-user run-order run-payment
 up: ## Bring the whole system up (Ctrl-C takes it down)
 	cargo run --release
 
@@ -40,6 +42,12 @@ migrate-up: ## Bring the databases of the environment, or of a running `up`, to 
 
 migrate-down: ## Take the newest migration of each database back
 	@$(PORTICO) migrate down
+
+backup: ## Back the databases of the environment, or of a running `up`, up into a new folder (TO=)
+	@$(call URLS) && scripts/databases backup '$(TO)'
+
+restore: ## Restore them from there, in place of what is there (FROM=); nothing else may use them
+	@$(call URLS) && scripts/databases restore '$(FROM)' --replace
 
 run-gateway: ## The gateway in a process of its own, on the backends of a running `portico up --backends`
 	@$(call SETTINGS,gateway) && cargo run -p gateway

@@ -1,4 +1,5 @@
-//! Programs that some tests need and not every machine has: Node.js, Python, Chromium, and small ones such as curl.
+//! Programs that some tests need and not every machine has: Node.js, Python, Chromium, Postgres' own for clients, and small
+//! ones such as curl.
 //!
 //! Each is taken from the machine where it is installed, and else from the distribution's packages, unpacked in
 //! the cache with a small script that tells the program where its own files are.
@@ -6,6 +7,7 @@
 mod chromium;
 mod nginx;
 mod node;
+mod postgres;
 mod program;
 mod python;
 
@@ -21,7 +23,7 @@ use crate::packages::Unpacked;
 use crate::progress::Progress;
 
 /// Which tools a command asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Node.js 18 or later, with npm.
     pub node: bool,
@@ -31,7 +33,9 @@ pub struct Wanted {
     pub browser: bool,
     /// nginx with njs.
     pub nginx: bool,
-    /// Programs that need only their libraries, by the name of their package.
+    /// pg_dump, pg_restore and psql.
+    pub postgres: bool,
+    /// Programs that need only their libraries, by name.
     pub programs: Vec<String>,
 }
 
@@ -54,6 +58,9 @@ impl Tools {
         }
         if wanted.python {
             folders.extend(python::folder_to_add(environment, progress).await?);
+        }
+        if wanted.postgres {
+            folders.extend(postgres::folder_to_add(environment, progress).await?);
         }
         for name in &wanted.programs {
             folders.extend(program::folder_to_add(name, environment, progress).await?);

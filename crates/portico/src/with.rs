@@ -35,6 +35,9 @@ pub struct With {
     /// Export NGINX and NGINX_NJS_MODULE, the files of an nginx and its njs, fetching what is not installed
     #[arg(long)]
     nginx: bool,
+    /// Put pg_dump, pg_restore and psql into the command's PATH, fetching them where they are not installed
+    #[arg(long)]
+    postgres: bool,
     /// Put a small program such as curl or wrk into the command's PATH, fetching the distribution's package of that
     /// name where it is not installed; may be repeated
     #[arg(long = "tool", value_name = "NAME")]
@@ -84,6 +87,7 @@ impl With {
             python: self.python,
             browser: self.browser,
             nginx: self.nginx,
+            postgres: self.postgres,
             programs: self.tools.clone(),
         };
         let start = async {

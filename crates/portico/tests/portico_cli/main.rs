@@ -4,6 +4,7 @@
 
 mod amqp;
 mod apart;
+mod backups;
 mod commands;
 mod documents;
 mod events;
