@@ -97,7 +97,7 @@ clean: ## Remove what was built
 	@rm -rf tests/node_modules examples/subscribers/node/node_modules
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-rest test-subscriptions test-browser test-federation test-events test-subscribers test-faults test-faults-short test-coverage
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-rest test-subscriptions test-browser test-federation test-events test-observability test-subscribers test-faults test-faults-short test-coverage
 test: test-rust test-federation test-events test-http test-rest test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
@@ -139,6 +139,10 @@ test-faults: ## Kill, stop and cut everything while clients order and pay, and s
 
 test-faults-short: ## The same in its shortest form, each fault about once
 	@$(MAKE) --no-print-directory test-faults FAULT_SECONDS=20
+
+test-observability: ## Hold the rules, alerts and dashboards of observability/ against promtool, their tests and a system at work
+	@cargo build --workspace --bins
+	@$(WITH) $(TEST) --workspace --test portico_cli observability
 
 test-subscribers: ## Run the example subscribers in Rust, Python and Node.js against the whole system with RabbitMQ
 	@cargo build -p portico -p subscriber

@@ -11,14 +11,17 @@ use crate::graph::Graph;
 use crate::run::{Folder, Up, eventually, portico};
 
 /// A binary of the workspace that runs on free ports, until it is dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: String,
+    /// Where clients are answered.
+    pub(crate) address: String,
+    /// Where health and metrics are.
+    pub(crate) admin: String,
 }
 
 impl Process {
     /// Starts `name` with these settings and waits until it says where it listens.
-    fn start(name: &str, settings: &[(String, String)]) -> Self {
+    pub(crate) fn start(name: &str, settings: &[(String, String)]) -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_portico")).with_file_name(name);
         assert!(program.exists(), "{name} is not built: `cargo build --workspace --bins`");
         let prefix = name.to_uppercase();
@@ -29,11 +32,11 @@ impl Process {
         command.env("LOG_FORMAT", "json").env("RUST_LOG", "info");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address =
-            lines.find_map(|line| address(&line.unwrap())).unwrap_or_else(|| panic!("{name} ended"));
+        let (address, admin) =
+            lines.find_map(|line| addresses(&line.unwrap())).unwrap_or_else(|| panic!("{name} ended"));
         // Read on, or its log would fill the pipe and stop it.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        Self { child, address, admin }
     }
 
     /// Asks it to stop and waits until it has; gives whether it ended in good order.
@@ -50,15 +53,15 @@ impl Drop for Process {
     }
 }
 
-/// The public address in a line of the log that tells it.
-fn address(line: &str) -> Option<String> {
+/// The public address and the one of health and metrics, in a line of the log that tells them.
+fn addresses(line: &str) -> Option<(String, String)> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let told = line.get("grpc").or_else(|| line.get("graph"))?;
-    Some(told.as_str()?.to_owned())
+    Some((told.as_str()?.to_owned(), line.get("admin")?.as_str()?.to_owned()))
 }
 
 /// The variables that `portico env` prints for `service`.
-fn settings_of(service: &str, folder: &Folder) -> Vec<(String, String)> {
+pub(crate) fn settings_of(service: &str, folder: &Folder) -> Vec<(String, String)> {
     let exports = portico(folder, &["env", service]).output().unwrap();
     let exports = String::from_utf8(exports.stdout).unwrap();
     let exports = exports.lines().map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap());

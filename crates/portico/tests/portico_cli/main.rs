@@ -10,6 +10,7 @@ mod documents;
 mod events;
 mod graph;
 mod nginx;
+mod observability;
 mod rabbitmq;
 mod restarts;
 mod run;
