@@ -19,6 +19,9 @@ SETTINGS = settings="$$($(PORTICO) env $(1))" && eval "$$settings"
 URLS = { [[ -n "$${USER_DATABASE_URL-}$${USER_DATABASE_URL_FILE-}" ]] || { $(call SETTINGS,); }; }
 # cargo's own runner: a fresh machine has it.
 TEST := cargo test
+# The containers; PROFILES= says which are meant. What is built is told which version it is.
+COMPOSE = docker compose $(addprefix --profile ,$(or $(PROFILES),app))
+export PORTICO_REVISION ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 # What the lock file says. Not `npm ci`: newer ones refuse a lock that leaves out builds for platforms that are not ours.
 NPM_INSTALL := npm install --no-save --prefix tests --no-audit --no-fund --ignore-scripts --loglevel=error
 
@@ -34,8 +37,8 @@ up: ## Bring the whole system up (Ctrl-C takes it down)
 up-embedded: ## The same with a private Postgres and everything else in one process
 	cargo run --release -- up --embedded
 
-down: ## Stop what `make up` started in another terminal
-	@$(PORTICO) down
+down: ## Stop what `make up` started in another terminal, or the containers; their data stays
+	@if [[ -n $$(docker compose --profile '*' ps -aq 2>/dev/null) ]]; then docker compose --profile '*' down; else $(PORTICO) down; fi
 
 migrate-up: ## Bring the databases of the environment, or of a running `up`, to the newest schema
 	@$(PORTICO) migrate up
@@ -61,8 +64,60 @@ run-order: ## The order service alike
 run-payment: ## The payment service alike
 	@$(call SETTINGS,payment) && cargo run -p payment
 
+##@ Containers
+.PHONY: build up-d restart logs logs-f ps infra health nginx-up nginx-down nginx-restart nginx-logs nginx-clear-cache nginx-status
+build: ## Build all images, and tell how large they are
+	@docker compose --profile app --profile tools build
+	@docker image ls --filter reference='portico/*' --format 'table {{.Repository}}\t{{.Tag}}\t{{.Size}}'
+
+up-d: build ## Bring the whole system up in containers (PROFILES='app observability', SCALE=order=3)
+	@scripts/secrets
+	@$(COMPOSE) up --detach --wait $(addprefix --scale ,$(SCALE))
+	@$(COMPOSE) ps
+
+restart: ## Start containers anew (SERVICE=order; all by default)
+	@$(COMPOSE) restart $(SERVICE)
+
+logs: ## The last lines of each container (SERVICE=)
+	@$(COMPOSE) logs --tail 100 $(SERVICE)
+
+logs-f: ## The same, and what follows
+	@$(COMPOSE) logs --tail 20 --follow $(SERVICE)
+
+ps: ## Which containers there are
+	@docker compose --profile '*' ps --all
+
+infra: ## Only Postgres and RabbitMQ, with ports on 127.0.0.1 for services that you run yourself
+	@scripts/secrets $(PORTICO)
+	@docker compose -f docker-compose.yml -f docker/infra.yml up --detach --wait
+	@docker compose ps
+
+health: ## Ask each container for its health; fails when one is not well
+	@docker compose --profile '*' ps --all --format '{{.Name}} {{.State}} {{.Health}} {{.ExitCode}}' | \
+		awk '{ well = $$3 == "healthy" || ($$2 == "exited" && $$3 == 0); print (well ? "  " : "! ") $$0; if (!well) bad = 1 } \
+			END { if (!NR) print "No container runs."; exit bad || !NR }'
+
+nginx-up: ## Start nginx, and what it stands on
+	@docker compose --profile app up --detach --wait nginx
+
+nginx-down: ## Take nginx away, and nothing else
+	@docker compose --profile app rm --stop --force nginx
+
+nginx-restart: ## Start nginx anew
+	@docker compose --profile app restart nginx
+
+nginx-logs: ## What nginx says from now on
+	@docker compose --profile app logs --tail 20 --follow nginx
+
+nginx-clear-cache: ## Forget all answers that nginx keeps
+	@docker compose --profile app exec nginx clear-cache
+
+nginx-status: ## Whether the way through nginx to the gateway is open
+	@docker compose --profile app ps nginx
+	@docker compose --profile app exec nginx curl -fsS http://127.0.0.1:8080/health
+
 ##@ Develop
-.PHONY: dev-gateway dev-user dev-order dev-payment sdl api-docs events-catalogue sqlx fmt tidy clean
+.PHONY: dev-gateway dev-user dev-order dev-payment sdl api-docs events-catalogue sqlx fmt tidy clean clean-all
 dev-gateway dev-user dev-order dev-payment: dev-%: ## (dev-gateway dev-user dev-order dev-payment) run, rebuilt and restarted on change
 	@command -v bacon >/dev/null || cargo install --locked bacon
 	@$(call SETTINGS,$*) && bacon --job $*
@@ -95,6 +150,12 @@ tidy: ## Tell unused and outdated dependencies
 clean: ## Remove what was built
 	@cargo clean
 	@rm -rf tests/node_modules examples/subscribers/node/node_modules
+
+clean-all: ## The same, and the containers with their images, their secrets AND ALL OF THEIR DATA (YES=1 asks nothing)
+	@[[ -n "$(YES)" ]] || { read -rp 'All data of the containers will be gone. Go on? [y/N] ' answer && [[ $$answer == [yY]* ]]; }
+	@docker compose --profile '*' down --volumes --rmi local --remove-orphans
+	@rm -rf secrets
+	@$(MAKE) --no-print-directory clean
 
 ##@ Test
 .PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-rest test-subscriptions test-browser test-federation test-events test-observability test-subscribers test-faults test-faults-short test-coverage
@@ -181,7 +242,7 @@ k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeplo
 	@scripts/k3s $*
 
 ##@ Check
-.PHONY: lint lint-proto lint-generated check-manifests audit
+.PHONY: lint lint-proto lint-generated check-manifests check-compose audit
 lint: ## Format, clippy and documentation, without a warning
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
@@ -197,6 +258,10 @@ lint-generated: sdl events-catalogue sqlx ## Whether schema.graphql, docs/openap
 check-manifests: ## Everything about k8s/ and docker-compose.yml that can be known without a cluster
 	@cargo build --workspace --bins
 	@$(WITH_MANIFESTS) scripts/check-manifests
+
+check-compose: ## Run docker-compose.yml on an engine of its own, without a registry (wants root on a Debian; builds for release)
+	@cargo build --release -p gateway -p user -p order -p payment -p portico
+	@$(PORTICO) with --node --tool curl -- scripts/check-compose
 
 audit: ## Licences, bans, sources, unused dependencies; advisories where there is a network
 	@scripts/audit
