@@ -225,7 +225,7 @@ test-coverage: ## Which lines the tests reach, as HTML in target/coverage
 	@$(WITH) cargo tarpaulin --workspace --engine ptrace --skip-clean --out html --output-dir target/coverage
 
 ##@ k3s
-.PHONY: k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeploy k3s-clean k3s-test
+.PHONY: k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeploy k3s-clean k3s-test k3s-backup k3s-restore
 # k8s/README.md walks through them. OVERLAY=external: with databases and a RabbitMQ that run elsewhere.
 k3s-setup: ## Make the namespace, and the Secrets that are not there yet
 k3s-build: ## Build the images
@@ -236,9 +236,11 @@ k3s-status: ## What runs
 k3s-logs: ## Follow the logs of one (SERVICE=)
 k3s-redeploy: ## Build, import and restart the same version
 k3s-test: ## Ask a query by each way in
+k3s-backup: ## Back the databases up now
+k3s-restore: ## Bring them back from a backup (FROM=, SERVICE=)
 k3s-clean: ## Remove all but volumes and Secrets (DATA=delete: these too)
 
-k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeploy k3s-clean k3s-test: k3s-%:
+k3s-setup k3s-build k3s-import k3s-deploy k3s-up k3s-status k3s-logs k3s-redeploy k3s-clean k3s-test k3s-backup k3s-restore: k3s-%:
 	@scripts/k3s $*
 
 ##@ Check

@@ -21,6 +21,9 @@ OFFICIAL = {
     "docker.io/library/rabbitmq": set(),
 }
 
+# What stands in the place of an image's own program.
+DATABASES = ROOT / "scripts/databases"
+
 
 @dataclass
 class Setting:
@@ -79,6 +82,8 @@ def program(container):
 def read(container):
     """The variables that the program of a container reads."""
     name, subcommand = program(container)
+    if "command" in container:
+        return {f"{variable}_FILE" for variable in re.findall(r"[A-Z]+_DATABASE_URL", DATABASES.read_text())}
     if name is None:
         return read_by_nginx() if image(container) == "portico/nginx" else OFFICIAL.get(image(container), set())
     known = settings(name, subcommand)
@@ -104,7 +109,7 @@ def every_setting_that_has_no_fitting_default_is_given(rendering):
             if image(container) == "portico/nginx":
                 for variable in read_by_nginx() - given.keys() - brought_by_image():
                     yield f"{workload}: {variable} is not given"
-            for variable in OFFICIAL.get(image(container), set()) - given.keys():
+            for variable in read(container) - given.keys() if image(container) in OFFICIAL else ():
                 yield f"{workload}: {variable} is not given"
 
 
