@@ -18,6 +18,10 @@ SERVICES = ("user", "order", "payment")
 ASKED, SERVING = b"\0\0\0\0\0", b"\0\0\0\0\2\x08\1"
 
 
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
 def free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -42,6 +46,8 @@ class Pods:
             # http://order:50052 and 0.0.0.0:50052 are the same process here.
             value = re.sub(r"(?<![\w/])[\w.]+:(\d{4,5})$", lambda name: f"127.0.0.1:{self.ports[int(name[1])]}", value)
             value = re.sub(r"//[\w.]+:(\d{4,5})$", lambda name: f"//127.0.0.1:{self.ports[int(name[1])]}", value)
+            if value.startswith("/run/secrets/tls/"):
+                value = str(self.certificate(workload.name) / value.removeprefix("/run/secrets/tls/"))
             if variable.endswith("_FILE"):
                 value = self.file(variable.removesuffix("_FILE"))
             environment[variable] = value
@@ -52,6 +58,22 @@ class Pods:
         file = self.folder / variable.lower()
         file.write_text(os.environ.get(variable) or self.secrets["user"]["secret-key"])
         return str(file)
+
+    def certificate(self, name):
+        """A folder as cert-manager would fill the Secret: the certificate of `name`, and that of its authority."""
+        authority, own = self.folder / "authority", self.folder / f"{name}-tls"
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+        if not authority.exists():
+            authority.mkdir()
+            openssl("req", "-x509", *key, "-subj", "/CN=Portico", "-keyout", authority / "tls.key", "-out", authority / "tls.crt")
+        if not own.exists():
+            own.mkdir()
+            # Everybody is at one address here.
+            names = ["-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+            signed = ["-CA", authority / "tls.crt", "-CAkey", authority / "tls.key"]
+            openssl("req", "-x509", *key, *signed, *names, "-subj", f"/CN={name}", "-keyout", own / "tls.key", "-out", own / "tls.crt")
+            (own / "ca.crt").write_bytes((authority / "tls.crt").read_bytes())
+        return own
 
     def start(self, name):
         log = (self.folder / f"{name}.log").open("w")
@@ -100,22 +122,43 @@ class Pods:
         return True
 
 
+    def all_serve(self):
+        for name in BINARIES:
+            assert self.within(30, "readinessProbe", name), (self.folder / f"{name}.log").read_text()
+
+
 @pytest.fixture
-def processes(k3s, target, secrets, tmp_path):
-    pods = Pods(k3s, target, secrets, tmp_path)
-    yield pods
-    pods.stop()
+def run(renderings, target, secrets, tmp_path):
+    """Pods of an overlay, that end with the test."""
+    made = []
+
+    def start(overlay):
+        made.append(Pods(renderings[overlay], target, secrets, tmp_path))
+        for name in BINARIES:
+            made[-1].start(name)
+        return made[-1]
+
+    yield start
+    for pods in made:
+        pods.stop()
 
 
-def test_a_pod_serves_once_its_database_is_migrated_and_not_before(processes):
+def test_a_pod_serves_once_its_database_is_migrated_and_not_before(run):
+    pods = run("k3s")
     for name in BINARIES:
-        processes.start(name)
-    for name in BINARIES:
-        assert processes.within(30, "startupProbe", name), (processes.folder / f"{name}.log").read_text()
-        assert processes.within(5, "livenessProbe", name)
+        assert pods.within(30, "startupProbe", name), (pods.folder / f"{name}.log").read_text()
+        assert pods.within(5, "livenessProbe", name)
     for name in SERVICES:
-        assert not processes.within(1, "readinessProbe", name), f"{name} is ready without a schema"
+        assert not pods.within(1, "readinessProbe", name), f"{name} is ready without a schema"
     for service in SERVICES:
-        processes.migrate(service)
-    for name in BINARIES:
-        assert processes.within(30, "readinessProbe", name), (processes.folder / f"{name}.log").read_text()
+        pods.migrate(service)
+    pods.all_serve()
+
+
+# The gateway is ready once it has the keys and the revocations, which come from the user service.
+def test_pods_that_show_each_other_certificates_serve(run):
+    pods = run("k3s-tls")
+    for service in SERVICES:
+        pods.migrate(service)
+    pods.all_serve()
+    assert not pods.serves(pods.ports[50052]), "order answers who comes without a certificate"
