@@ -311,9 +311,10 @@ async fn what_fails_half_way_leaves_everything_as_it_was() {
     alone.run(PLACE).await;
     done(&alone.settings, &["backup", backup.to_str().unwrap(), "order"]).await;
     alone.run(PLACE).await;
-    // The restore ends with the outbox; a pg_restore that dies before its end must not be taken for one that is done.
+    // One that dies before the data must not be taken for one that is done.
     let programs = alone.folder.path().join("programs");
-    let faulty = "#!/bin/sh\nfor word; do [ \"$word\" = --file=- ] && { echo 'CREATE TABLE half ();'; exit 1; }; done\nexit 0\n";
+    let faulty = "#!/bin/bash\nPATH=${PATH#*:}\n[[ \"$*\" == *--file=-* ]] || exec pg_restore \"$@\"\n\
+                  pg_restore --schema-only \"$@\"\nexit 1\n";
     write_program(&programs, "pg_restore", faulty);
     let mut settings = alone.settings.clone();
     settings.push(("PATH".to_owned(), path_with(&programs).await));
