@@ -67,7 +67,7 @@ run-payment: ## The payment service alike
 ##@ Containers
 .PHONY: build up-d restart logs logs-f ps infra health nginx-up nginx-down nginx-restart nginx-logs nginx-clear-cache nginx-status
 build: ## Build all images, and tell how large they are
-	@docker compose --profile app --profile tools build
+	@docker compose --profile app --profile commands build
 	@docker image ls --filter reference='portico/*' --format 'table {{.Repository}}\t{{.Tag}}\t{{.Size}}'
 
 up-d: build ## Bring the whole system up in containers (PROFILES='app observability', SCALE=order=3)

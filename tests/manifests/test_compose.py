@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_everything_has_limits_a_restart_policy_and_a_health_check(services):
     for name, service in services.items():
         limits = service["deploy"]["resources"]["limits"]
         assert {"cpus", "memory", "pids"} <= limits.keys(), name
-        once = name.endswith("-migrate") or name in ("portico", "backup")
+        once = name.endswith("-migrate") or service.get("profiles") == ["commands"]
         assert service["restart"] == ("no" if once else "unless-stopped"), name
         # The images from the Dockerfile have theirs built in.
         checked = service["image"].startswith("portico/") or "test" in service.get("healthcheck", {})
@@ -67,6 +68,13 @@ def test_everything_gives_up_what_it_can(services):
         assert not {"privileged", "cap_add", "container_name", "network_mode"} & service.keys(), name
         folders = [volume for volume in service.get("volumes", []) if volume["type"] == "bind"]
         assert all(folder.get("read_only") or folder["target"] == "/backups" for folder in folders), name
+        assert all(Path(folder["source"]).exists() or folder["target"] == "/backups" for folder in folders), name
+
+
+def test_what_runs_and_ends_is_not_started_with_the_rest(services):
+    once = {name for name, service in services.items() if service["restart"] == "no"}
+    assert {name for name in once if services[name]["profiles"] == ["commands"]} == {"portico", "backup"}
+    assert all(services[name]["profiles"] == ["app"] for name in once - {"portico", "backup"})
 
 
 def test_only_nginx_can_be_reached_from_another_machine(services):
@@ -83,7 +91,7 @@ def test_only_nginx_can_be_reached_from_another_machine(services):
 def test_a_database_is_reached_by_its_own_service_alone(services):
     for database in ("user", "order", "payment"):
         of_network = {name for name, service in services.items() if f"{database}-data" in service["networks"]}
-        operators = {name for name in of_network if services[name].get("profiles") == ["tools"]}
+        operators = {name for name in of_network if services[name].get("profiles") in (["tools"], ["commands"])}
         assert of_network - operators == {f"{database}-db", f"{database}-migrate", database}
 
 
