@@ -11,7 +11,7 @@ use axum::{
 };
 use messaging::Broker;
 use runtime::{
-    Sessions, Stop,
+    Port, Sessions, Stop,
     admin::{self, Check},
     grpc::Transport,
     lifecycle::join_all,
@@ -72,9 +72,13 @@ impl App {
     /// # Errors
     /// When one is taken, naming it.
     pub async fn bind(&self) -> anyhow::Result<Bound> {
+        self.on(Port::open(&self.config.listen).await?).await
+    }
+
+    async fn on(&self, public: Port) -> anyhow::Result<Bound> {
         Ok(Bound {
-            public: listen(&self.config.listen).await?,
-            admin: listen(&self.config.admin_listen).await?,
+            public,
+            admin: Port::open(&self.config.admin_listen).await?.listen()?,
             router: self.router(),
             edge: self.edge.clone(),
             broker: self.broker.clone(),
@@ -83,12 +87,13 @@ impl App {
         })
     }
 
-    /// Runs alone in its process until `stop`: follows the user service's keys and revocations, and serves.
+    /// Runs alone in its process until `stop`: follows the user service's keys and revocations, and serves once it is ready,
+    /// or something seems to be away for longer. Who connects before that is refused, and goes to another gateway.
     ///
     /// # Errors
     /// When a port is taken or a listener fails.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let bound = self.bind().await?;
+        let bound = self.on(Port::closed(&self.config.listen).await?).await?;
         tracing::info!(graph = %bound.address()?, admin = %bound.admin_address()?, "the gateway listens");
         let following = tokio::spawn(self.sessions.follow(self.users, stop.clone()));
         let outcome = bound.serve(stop).await;
@@ -99,7 +104,7 @@ impl App {
 
 /// The two ports of the gateway, bound and not yet answering.
 pub struct Bound {
-    public: TcpListener,
+    public: Port,
     admin: TcpListener,
     router: Router,
     edge: Arc<Edge>,
@@ -114,7 +119,7 @@ impl Bound {
     /// # Errors
     /// When the system does not say.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.public.local_addr()
+        self.public.address()
     }
 
     /// Where health and metrics are answered.
@@ -133,8 +138,12 @@ impl Bound {
     pub async fn serve(self, stop: Stop) -> anyhow::Result<()> {
         let mut tasks = JoinSet::new();
         let (router, public_stop, admin_stop) = (self.router, stop.clone(), stop.clone());
+        let checks = self.checks.clone();
         tasks.spawn(async move {
-            server::serve(self.public, router, self.write_timeout, public_stop).await;
+            if let Port::Closed(_) = self.public {
+                admin::until_ready(&checks, &public_stop).await;
+            }
+            server::serve(self.public.listen()?, router, self.write_timeout, public_stop).await;
             Ok(())
         });
         let listening_stop = stop.clone();
@@ -145,10 +154,6 @@ impl Bound {
         tasks.spawn(async move { Ok(admin::serve(self.admin, self.checks, admin_stop).await?) });
         join_all(tasks, &stop).await
     }
-}
-
-async fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| anyhow::anyhow!("can't listen at {address}: {error}"))
 }
 
 /// Whether requests are taken here, for load balancers: 200 once tokens can be judged, 503 before, and when it is about to

@@ -3,7 +3,16 @@
 
 mod patience;
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -24,6 +33,9 @@ use tower::Service;
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// The largest head. Tokens have about 450 bytes; a GET carries its query in the head.
 const LARGEST_HEAD: usize = 32 * 1024;
+/// How long a connection that was taken just before the stop may take until its first request comes: who sends it took the
+/// connection for a good one.
+const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// How long to wait when the system gives no more connections, as when all file descriptors are taken.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
@@ -81,12 +93,23 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, write_timeout: 
     drain.open.wait().await;
 }
 
+/// Comes back when a connection that rests is to be closed. From the announcement of the stop on, one that does not rest is
+/// closed with its answer.
+async fn leaves(stop: &Stop, has_begun: &AtomicBool) {
+    stop.cancelled().await;
+    if !has_begun.load(Ordering::Relaxed) {
+        tokio::time::sleep(FIRST_WITHIN).await;
+    }
+}
+
 /// Serves one connection.
 async fn answer(stream: Patience<TcpStream>, connection: Connection, router: Router) {
-    let stop = connection.stop();
+    let (stop, begun) = (connection.stop(), Arc::new(AtomicBool::new(false)));
+    let has_begun = begun.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());
+        begun.store(true, Ordering::Relaxed);
         let (answer, connection) = (router.clone().call(request), connection.clone());
         async move {
             let mut answer = answer.await?;
@@ -105,7 +128,7 @@ async fn answer(stream: Patience<TcpStream>, connection: Connection, router: Rou
     let mut http = pin!(http);
     let ended = tokio::select! {
         ended = &mut http => ended,
-        () = stop.cancelled() => {
+        () = leaves(&stop, &has_begun) => {
             http.as_mut().graceful_shutdown();
             http.await
         }

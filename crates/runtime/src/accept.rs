@@ -1,10 +1,72 @@
-//! Taking connections until a request to stop, and then those too that the system took by that moment.
+//! Taking connections: from the moment that a process is ready until a request to stop, and then those too that the system
+//! took by that moment.
 
 use std::{collections::VecDeque, io, net::SocketAddr};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::Stop;
+
+/// How many connections may wait to be taken, as `TcpListener::bind` has it.
+const BACKLOG: u32 = 1024;
+
+/// A port of this process.
+#[derive(Debug)]
+pub enum Port {
+    /// It is taken, and who connects is refused.
+    Closed(TcpSocket),
+    /// Who connects is taken, or waits for it.
+    Open(TcpListener),
+}
+
+impl Port {
+    /// Takes the port `address`, host:port, closed. Port 0 is a free one.
+    ///
+    /// # Errors
+    /// When somebody has it, naming it.
+    pub async fn closed(address: &str) -> anyhow::Result<Self> {
+        let take = async {
+            let found = lookup_host(address).await?.next().ok_or(io::ErrorKind::NotFound)?;
+            let socket = if found.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            // Connections of a process that had it before may still be about to end.
+            socket.set_reuseaddr(true)?;
+            socket.bind(found)?;
+            Ok(Self::Closed(socket))
+        };
+        take.await.map_err(|error: io::Error| anyhow::anyhow!("can't listen at {address}: {error}"))
+    }
+
+    /// Takes the port `address`, open.
+    ///
+    /// # Errors
+    /// As [`Port::closed`].
+    pub async fn open(address: &str) -> anyhow::Result<Self> {
+        let opened = Self::closed(address).await?.listen();
+        opened.map(Self::Open).map_err(|error| anyhow::anyhow!("can't listen at {address}: {error}"))
+    }
+
+    /// Its address.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Closed(socket) => socket.local_addr(),
+            Self::Open(listener) => listener.local_addr(),
+        }
+    }
+
+    /// Opens it, if it is not open.
+    ///
+    /// # Errors
+    /// When another process was quicker.
+    pub fn listen(self) -> io::Result<TcpListener> {
+        match self {
+            Self::Closed(socket) => socket.listen(BACKLOG),
+            Self::Open(listener) => Ok(listener),
+        }
+    }
+}
 
 /// The connections that come to a listener until `stop`. After that the port is free, and nobody was cut off: to who
 /// connects, one that waits to be taken looks like one that was, and closing the listener would reset it with the request
@@ -60,6 +122,17 @@ fn take_what_waits(listener: TcpListener) -> VecDeque<(TcpStream, SocketAddr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_closed_refuses_and_cannot_be_had_from_who_listens() {
+        let port = Port::closed("127.0.0.1:0").await.unwrap();
+        let address = port.address().unwrap();
+        assert!(std::net::TcpStream::connect(address).is_err());
+        let _listener = port.listen().unwrap();
+        std::net::TcpStream::connect(address).unwrap();
+        let taken = Port::closed(&address.to_string()).await.unwrap_err().to_string();
+        assert!(taken.starts_with(&format!("can't listen at {address}: ")), "{taken}");
+    }
 
     #[tokio::test]
     async fn who_connected_before_the_stop_is_taken_and_who_comes_later_is_refused() {

@@ -8,6 +8,9 @@ use tokio::net::TcpListener;
 
 use crate::{Stop, telemetry};
 
+/// How long [`until_ready`] waits at most, and how often it looks.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long one check may take.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -44,6 +47,17 @@ pub async fn readiness(checks: &[Check]) -> (bool, String) {
         let _ = writeln!(lines, "{}: {told}", check.name);
     }
     (outcomes.iter().all(Result::is_ok), lines)
+}
+
+/// Waits until all checks hold, so that a new process takes no request from another that can answer it. But not longer
+/// than 10 s: something is away then, and what can be done without it is to be done. `stop` ends the waiting.
+pub async fn until_ready(checks: &[Check], stop: &Stop) {
+    let ready = async {
+        while !readiness(checks).await.0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    stop.run_until_cancelled(tokio::time::timeout(READY_WITHIN, ready)).await;
 }
 
 /// Answers on `listener` until `stop`. From its announcement on, `/ready` says no, so that no new request is sent here.

@@ -18,7 +18,7 @@ pub mod sessions;
 mod stop;
 pub mod telemetry;
 
-pub use accept::Accepting;
+pub use accept::{Accepting, Port};
 pub use clock::Clock;
 pub use refusal::{Kind, Refusal};
 pub use sessions::Sessions;

@@ -66,8 +66,8 @@ impl Stop {
     }
 
     /// Does `work` until that is done, or until the request is made: then `None`.
-    pub async fn run_until_cancelled<F: Future>(&self, work: F) -> Option<F::Output> {
-        self.made.run_until_cancelled(work).await
+    pub fn run_until_cancelled<F: Future>(&self, work: F) -> impl Future<Output = Option<F::Output>> {
+        self.made.run_until_cancelled(work)
     }
 
     /// Makes the request when the guard is dropped.

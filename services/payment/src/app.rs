@@ -123,8 +123,9 @@ impl App {
     /// # Errors
     /// When a port is taken, and when a part breaks down.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let server =
-            Server::bind(&self.config.listen, &self.config.admin_listen).await?.with_tls(&self.config.tls);
+        let server = Server::bind_until_ready(&self.config.listen, &self.config.admin_listen)
+            .await?
+            .with_tls(&self.config.tls);
         let (grpc, admin) = (server.grpc_address()?, server.admin_address()?);
         tracing::info!(%grpc, %admin, "the payment service listens");
         let part = Part {

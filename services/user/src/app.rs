@@ -108,8 +108,9 @@ impl App {
     /// # Errors
     /// When a port is taken or a listener fails.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let server =
-            Server::bind(&self.config.listen, &self.config.admin_listen).await?.with_tls(&self.config.tls);
+        let server = Server::bind_until_ready(&self.config.listen, &self.config.admin_listen)
+            .await?
+            .with_tls(&self.config.tls);
         tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "listening");
         let part = Part {
             outbox: self.outbox(),

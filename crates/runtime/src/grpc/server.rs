@@ -9,11 +9,11 @@ use tokio::{
 };
 
 use super::{Guarded, TlsConfig, guard::GrpcService};
-use crate::{Accepting, Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
+use crate::{Accepting, Port, Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
 
 /// The two ports of a service, bound and not yet answering. Port 0 takes a free one.
 pub struct Server {
-    grpc: TcpListener,
+    grpc: Port,
     admin: TcpListener,
     tls: TlsConfig,
 }
@@ -24,7 +24,21 @@ impl Server {
     /// # Errors
     /// When one is taken, naming it.
     pub async fn bind(grpc: &str, admin: &str) -> anyhow::Result<Self> {
-        Ok(Self { grpc: listen(grpc).await?, admin: listen(admin).await?, tls: TlsConfig::default() })
+        Self::on(Port::open(grpc).await?, admin).await
+    }
+
+    /// The same, but for gRPC, which is refused until the checks hold for the first time or something seems to be away for
+    /// longer: meanwhile clients go to another process.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn bind_until_ready(grpc: &str, admin: &str) -> anyhow::Result<Self> {
+        Self::on(Port::closed(grpc).await?, admin).await
+    }
+
+    async fn on(grpc: Port, admin: &str) -> anyhow::Result<Self> {
+        let admin = Port::open(admin).await?.listen()?;
+        Ok(Self { grpc, admin, tls: TlsConfig::default() })
     }
 
     /// The same, with gRPC by TLS where `tls` has a certificate. The admin port stays as it is: it faces no client.
@@ -39,7 +53,7 @@ impl Server {
     /// # Errors
     /// When the system does not say.
     pub fn grpc_address(&self) -> std::io::Result<SocketAddr> {
-        self.grpc.local_addr()
+        self.grpc.address()
     }
 
     /// Where health and metrics are served.
@@ -78,10 +92,16 @@ impl Server {
             .add_optional_service(reflection)
             .add_service(service);
         let mut tasks = JoinSet::new();
-        let incoming = incoming(self.grpc, stop.clone());
-        // The end of what comes in is its signal to stop: one of its own would leave the last connections untaken.
-        let no_other = std::future::pending();
-        tasks.spawn(async move { Ok(router.serve_with_incoming_shutdown(incoming, no_other).await?) });
+        let (port, ready, grpc_stop) = (self.grpc, checks.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Port::Closed(_) = port {
+                admin::until_ready(&ready, &grpc_stop).await;
+            }
+            // The end of what comes in is its signal to stop: one of its own would leave the last connections untaken.
+            let no_other = std::future::pending();
+            let incoming = incoming(port.listen()?, grpc_stop);
+            Ok(router.serve_with_incoming_shutdown(incoming, no_other).await?)
+        });
         tasks.spawn(report_health::<S>(health, checks.clone(), stop.clone()));
         let admin_stop = stop.clone();
         tasks.spawn(async move { Ok(admin::serve(self.admin, checks, admin_stop).await?) });
@@ -95,10 +115,6 @@ pub(super) fn incoming(listener: TcpListener, stop: Stop) -> impl Stream<Item = 
         let taken = accepting.next().await?;
         Some((taken.map(|(stream, _)| stream), accepting))
     })
-}
-
-async fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| anyhow::anyhow!("can't listen at {address}: {error}"))
 }
 
 /// Tells gRPC health what the admin port's `/ready` would say.

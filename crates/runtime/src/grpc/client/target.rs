@@ -26,9 +26,9 @@ impl Target {
     /// # Errors
     /// When one is none or does not go with `tls`, naming it.
     pub(super) fn all(urls: &str, tls: &TlsConfig) -> anyhow::Result<Vec<Self>> {
-        urls.split(',').map(|url| {
-            Self::of(url.trim(), tls).map_err(|error| anyhow!("{:?}: {error:#}", url.trim()))
-        }).collect()
+        urls.split(',')
+            .map(|url| Self::of(url.trim(), tls).map_err(|error| anyhow!("{:?}: {error:#}", url.trim())))
+            .collect()
     }
 
     fn of(url: &str, tls: &TlsConfig) -> anyhow::Result<Self> {
