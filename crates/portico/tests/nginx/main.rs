@@ -13,6 +13,7 @@ mod identity;
 mod leaks;
 mod outages;
 mod refusals;
+mod several;
 mod streams;
 mod system;
 mod tls;

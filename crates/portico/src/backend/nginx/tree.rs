@@ -73,10 +73,13 @@ impl Values {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// `template` with every `${NAME}` filled in, as `envsubst` does it for images.
+    /// `template` with every `${NAME}` filled in, as `envsubst` does it for images. The line of the gateway is there once for
+    /// each of several.
     fn fill(&self, template: &str) -> Result<String> {
+        let template: String =
+            template.split_inclusive('\n').map(|line| self.once_for_each_gateway(line)).collect();
         let mut filled = String::with_capacity(template.len());
-        let mut rest = template;
+        let mut rest = template.as_str();
         while let Some((before, after)) = rest.split_once("${NGINX_") {
             let (name, behind) = after.split_once('}').context("a value's name has no end")?;
             let name = format!("NGINX_{name}");
@@ -87,6 +90,14 @@ impl Values {
         }
         filled.push_str(rest);
         Ok(filled)
+    }
+
+    fn once_for_each_gateway(&self, line: &str) -> String {
+        const GATEWAY: &str = "${NGINX_GATEWAY}";
+        if !line.contains(GATEWAY) {
+            return line.to_owned();
+        }
+        self.get("NGINX_GATEWAY").split(',').map(|one| line.replace(GATEWAY, one.trim())).collect()
     }
 }
 
@@ -160,6 +171,13 @@ mod tests {
         let values = Values(BTreeMap::from([("NGINX_A", "one".to_owned())]));
         assert_eq!(values.fill("${NGINX_A} $uri ${NGINX_A};").unwrap(), "one $uri one;");
         assert!(values.fill("${NGINX_B}").unwrap_err().to_string().contains("NGINX_B"));
+    }
+
+    #[test]
+    fn each_of_several_gateways_has_a_line_of_its_own() {
+        let values = Values(BTreeMap::from([("NGINX_GATEWAY", "one:1, other:2".to_owned())]));
+        let filled = values.fill("{\n  server ${NGINX_GATEWAY} x;\n}").unwrap();
+        assert_eq!(filled, "{\n  server one:1 x;\n  server other:2 x;\n}");
     }
 
     #[test]
