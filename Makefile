@@ -158,8 +158,8 @@ clean-all: ## The same, and the containers with their images, their secrets AND 
 	@$(MAKE) --no-print-directory clean
 
 ##@ Test
-.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-rest test-subscriptions test-browser test-federation test-events test-observability test-subscribers test-faults test-faults-short test-coverage
-test: test-rust test-federation test-events test-http test-rest test-subscribers test-subscriptions test-faults-short test-browser ## All tests, on real backends that are brought and taken away again
+.PHONY: test test-rust test-user test-order test-payment test-gateway test-http test-rest test-subscriptions test-browser test-federation test-events test-observability test-subscribers test-faults test-faults-short test-rolling test-coverage
+test: test-rust test-federation test-events test-http test-rest test-subscribers test-subscriptions test-faults-short test-rolling test-browser ## All tests, on real backends that are brought and taken away again
 
 test-rust: ## The tests of all crates
 	@cargo build --workspace --bins
@@ -200,6 +200,9 @@ test-faults: ## Kill, stop and cut everything while clients order and pay, and s
 
 test-faults-short: ## The same in its shortest form, each fault about once
 	@$(MAKE) --no-print-directory test-faults FAULT_SECONDS=20
+
+test-rolling: ## Replace every process and restart RabbitMQ while clients order and pay through nginx, and see that none notices
+	@scripts/test-faults --rolling $(if $(FAULT_SEED),--seed $(FAULT_SEED))
 
 test-observability: ## Hold the rules, alerts and dashboards of observability/ against promtool, their tests and a system at work
 	@cargo build --workspace --bins

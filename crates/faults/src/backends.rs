@@ -47,7 +47,7 @@ impl Backends {
         migrate::up_all(postgres.urls()).await?;
         products::stock(&postgres.urls().order).await?;
         let rabbitmq = RabbitMq::start(state, mode, &environment, progress).await?;
-        let proxy = Proxy::before(vec![address_of(&rabbitmq.logins().all)?]).await?;
+        let proxy = Proxy::before(address_of(&rabbitmq.logins().all)?).await?;
         Ok(Self { postgres, rabbitmq, proxy })
     }
 

@@ -7,7 +7,13 @@ mod orders;
 #[cfg(test)]
 mod tests;
 
-use crate::{arrivals::Arrivals, faults::Done, ledger::Ledger, told::Inner};
+use crate::{
+    arrivals::Arrivals,
+    faults::{Done, Kind},
+    ledger::Ledger,
+    rolling,
+    told::Inner,
+};
 
 /// All that the checks compare.
 pub(crate) struct Facts<'a> {
@@ -31,6 +37,15 @@ pub(crate) struct Verdict {
     pub(crate) broken: Vec<String>,
 }
 
+/// What was done to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// It was struck by faults; clients send requests again.
+    Faults,
+    /// It was replaced piece by piece; clients notice nothing.
+    Rolling,
+}
+
 /// A promise and how it is checked.
 type Check = (&'static str, fn(&Facts<'_>) -> Vec<String>);
 
@@ -42,15 +57,47 @@ const CHECKS: &[Check] = &[
     ("every order has one payment, and the two agree", orders::agree_with_payments),
     ("every committed event reached the subscriber, and none that was not committed", events::arrived),
     ("the events of one aggregate arrived in their order", |facts| facts.arrivals.out_of_order()),
-    ("what was published and not marked when its relay died was told again", events::were_told_again),
     ("every consumer handled each of its events, and no other", events::were_handled),
     ("nothing is a dead letter", events::none_is_dead),
     ("every payment's events tell what became of it, once", money::is_told_once),
     ("the provider took and gave back what the payments say, once", money::moved_once),
+];
+const AFTER_FAULTS: &[Check] = &[
+    ("what was published and not marked when its relay died was told again", events::were_told_again),
     ("every kind of fault struck", events::all_struck),
+];
+const AFTER_ROLLING: &[Check] = &[
+    ("every request was answered the first time", |facts| were_repeated(facts.told)),
+    ("every process was replaced, and RabbitMQ restarted", was_replaced),
 ];
 
 /// Checks everything.
-pub(crate) fn all(facts: &Facts<'_>) -> Vec<Verdict> {
-    CHECKS.iter().map(|(promise, check)| Verdict { promise, broken: check(facts) }).collect()
+pub(crate) fn all(facts: &Facts<'_>, plan: Plan) -> Vec<Verdict> {
+    let others = match plan {
+        Plan::Faults => AFTER_FAULTS,
+        Plan::Rolling => AFTER_ROLLING,
+    };
+    let checks = CHECKS.iter().chain(others);
+    checks.map(|(promise, check)| Verdict { promise, broken: check(facts) }).collect()
+}
+
+/// What a client hears that is too early, which has nothing to do with who answers it: of a payment that waits for its
+/// event, or for the provider.
+const TOO_EARLY: [&str; 2] = ["ORDER_NOT_READY", "PAYMENT_IN_PROGRESS"];
+
+fn were_repeated(told: &Inner) -> Vec<String> {
+    let repeats = told.repeats.iter().filter(|(reason, _)| !TOO_EARLY.contains(&reason.as_str()));
+    repeats.map(|(reason, times)| format!("{reason}: {times} times")).collect()
+}
+
+fn was_replaced(facts: &Facts<'_>) -> Vec<String> {
+    let (replaced, all) = (facts.done.replaced.len(), rolling::SIZE.total());
+    let mut broken = Vec::new();
+    if replaced != all {
+        broken.push(format!("of {all} processes {replaced} were replaced"));
+    }
+    if !facts.done.times.contains_key(&Kind::BrokerStopped) {
+        broken.push("RabbitMQ was not restarted".to_owned());
+    }
+    broken
 }

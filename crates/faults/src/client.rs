@@ -24,6 +24,8 @@ pub(crate) struct Shop {
     pub(crate) told: Arc<Told>,
     /// When to place no more orders; what was begun is finished.
     pub(crate) closing: Stop,
+    /// Whether the provider always says what it did: only then does a client have nothing to send again.
+    pub(crate) provider_answers: bool,
     /// From which all that is random comes.
     pub(crate) seed: u64,
 }
@@ -52,7 +54,10 @@ impl Client {
             if turn.is_multiple_of(ORDERS_EACH) {
                 customer = None;
             }
-            let story = Story::draw(&mut rng, PRODUCTS.len());
+            let mut story = Story::draw(&mut rng, PRODUCTS.len());
+            if self.shop.provider_answers {
+                story.provider_answers();
+            }
             if let Err(why) = self.begin(&mut customer, turn, story, &mut open).await {
                 self.shop.told.wrong(format!("client {}, turn {turn}: {why}", self.number));
                 sleep(AFTER_REFUSAL).await;
@@ -84,7 +89,11 @@ impl Client {
         let order = customer.place(&key, &story).await?;
         let told = self.shop.told.clone();
         open.spawn(async move {
-            match customer.live(order, &key, &story).await {
+            let lived = match customer.read().await {
+                Ok(()) => customer.live(order, &key, &story).await,
+                refused => refused,
+            };
+            match lived {
                 Ok(()) => told.finished(order),
                 Err(why) => told.wrong(format!("order {order} ({:?}): {why}", story.plot)),
             }

@@ -31,6 +31,9 @@ const CREATE_ORDER: &str =
     "mutation($input: CreateOrderInput!) { createOrder(input: $input) { id status totalAmount } }";
 const CANCEL_ORDER: &str = "mutation($id: ID!) { cancelOrder(id: $id) { id status } }";
 const ORDER: &str = "query($id: ID!) { order(id: $id) { id status } }";
+const ORDERS: &str =
+    "{ orders(limit: 10) { data { id status totalAmount user { id email } payment { id status amount } }
+    pageInfo { hasMore } } }";
 const CREATE_PAYMENT: &str =
     "mutation($input: CreatePaymentInput!) { createPayment(input: $input) { id status amount } }";
 const PROCESS_PAYMENT: &str =
@@ -68,6 +71,22 @@ impl Customer {
         customer.id = uuid(&session["user"]["id"])?;
         customer.told.lock().users.push(customer.id);
         Ok(customer)
+    }
+
+    /// Reads the newest orders, of which there is one at least.
+    ///
+    /// # Errors
+    /// When they are refused, or are somebody else's.
+    pub(crate) async fn read(&self) -> Result<(), String> {
+        let page = self.answer("orders", ORDERS, &json!({})).await?;
+        let orders = page["data"].as_array().ok_or_else(|| format!("orders was answered with {page}"))?;
+        match orders.iter().find(|order| order["user"]["email"] != self.email) {
+            Some(other) => Err(format!("{} was answered with {other}", self.email)),
+            None if orders.is_empty() => {
+                Err(format!("{} has placed orders, and is told of none", self.email))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Lives the story of an order that was placed under `key`.

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     backends::Backends,
-    fleet::{Fleet, GATEWAY},
+    fleet::{Fleet, GATEWAY, Size},
     proxy::Way,
     subscriber::Subscriber,
 };
@@ -63,6 +63,8 @@ const DECK: [Kind; 10] = [
     Kind::DatabaseKilled,
 ];
 
+/// How many processes it is done to.
+pub(crate) const SIZE: Size = Size { user: 1, others: 2, gateways: 1 };
 /// How long something is down, and how long nothing is done after it is up again, in milliseconds.
 const DOWN: std::ops::Range<u64> = 100..3_000;
 const PAUSE: std::ops::Range<u64> = 200..2_500;
@@ -78,6 +80,8 @@ pub(crate) struct Done {
     pub(crate) unmarked: Vec<Uuid>,
     /// One line for each, with the time.
     pub(crate) timeline: Vec<String>,
+    /// The processes that others took over from.
+    pub(crate) replaced: Vec<String>,
 }
 
 /// Does it.

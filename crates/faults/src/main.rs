@@ -1,4 +1,5 @@
 //! `make test-faults`: orders without pause while everything that can fail does, and the proof that nothing was lost.
+//! `make test-rolling`: the same while everything is replaced, and the proof that no client noticed.
 //!
 //! | module | owns |
 //! |---|---|
@@ -7,7 +8,7 @@
 //! | [`proxy`], [`sockets`] | how connections are cut, and how the one that leads is found |
 //! | [`client`], [`customer`], [`story`], [`graph`], [`products`], [`told`] | who orders, what they want, what they are told |
 //! | [`subscriber`], [`arrivals`] | who hears all events, and in which order |
-//! | [`faults`] | what is done to the system |
+//! | [`faults`], [`rolling`] | what is done to the system |
 //! | [`quiet`], [`ledger`], [`checks`], [`report`] | what must hold in the end |
 
 mod arrivals;
@@ -24,6 +25,7 @@ mod products;
 mod proxy;
 mod quiet;
 mod report;
+mod rolling;
 mod run;
 mod sockets;
 mod story;

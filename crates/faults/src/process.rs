@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -25,16 +26,26 @@ const START: Duration = Duration::from_secs(60);
 /// How long it may take to stop: more than its own deadline.
 const STOP: Duration = Duration::from_secs(25);
 
+/// Where a process listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where it serves.
+    pub(crate) address: SocketAddr,
+    /// Where it tells whether it is ready.
+    pub(crate) admin: SocketAddr,
+}
+
 /// What is to be started.
+#[derive(Clone)]
 pub(crate) struct Spec {
     /// Its name, in messages and of its log: `order-1`.
     pub(crate) name: String,
     /// The program, in the folder of this one.
     pub(crate) program: &'static str,
-    /// All of its environment but where its programs are.
+    /// All of its environment but where it listens.
     pub(crate) environment: Vec<(String, String)>,
-    /// Where it tells whether it is ready: host and port.
-    pub(crate) admin: String,
+    /// Where it listens.
+    pub(crate) place: Place,
 }
 
 /// A process, running or not.
@@ -49,6 +60,21 @@ impl Process {
     pub(crate) fn new(spec: Spec, folder: &Path) -> Self {
         let log = folder.join(format!("{}.log", spec.name));
         Self { spec, log, child: None }
+    }
+
+    /// The one that takes over from it, at another place. It does not run yet.
+    pub(crate) fn successor(&self, place: Place, folder: &Path) -> Self {
+        Self::new(Spec { name: format!("{}-next", self.spec.name), place, ..self.spec.clone() }, folder)
+    }
+
+    /// Where it listens.
+    pub(crate) fn place(&self) -> Place {
+        self.spec.place
+    }
+
+    /// Which program it is.
+    pub(crate) fn program(&self) -> &'static str {
+        self.spec.program
     }
 
     /// Its name.
@@ -71,6 +97,9 @@ impl Process {
         let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
         let mut command = Command::new(&program);
         command.env_clear().envs(self.spec.environment.iter().cloned());
+        let (Place { address, admin }, name) = (self.spec.place, self.spec.program.to_uppercase());
+        command.env(format!("{name}_LISTEN"), address.to_string());
+        command.env(format!("{name}_ADMIN_LISTEN"), admin.to_string());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // A group of its own: Ctrl-C at the terminal reaches us alone.
         command.process_group(0).kill_on_drop(true);
@@ -85,7 +114,7 @@ impl Process {
 
     /// Whether it takes requests.
     pub(crate) async fn is_ready(&self) -> bool {
-        graph::is_ready(&self.spec.admin, "/ready").await
+        graph::is_ready(&self.spec.place.admin.to_string(), "/ready").await
     }
 
     /// Waits until it takes requests.

@@ -1,15 +1,11 @@
-//! A TCP proxy: before RabbitMQ, to cut connections half-way through a frame, and before the replicas of a service, so
-//! that a client that knows one address reaches whichever of them runs.
+//! A TCP proxy before RabbitMQ, to cut connections half-way through a frame.
 
 mod frames;
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -50,15 +46,14 @@ struct Cut {
 }
 
 impl Proxy {
-    /// Listens on a free port and passes connections on to the first of `targets` that answers, beginning with
-    /// another one each time.
+    /// Listens on a free port and passes connections on to `target`.
     ///
     /// # Errors
     /// When no port is free.
-    pub(crate) async fn before(targets: Vec<SocketAddr>) -> Result<Self> {
+    pub(crate) async fn before(target: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (address, cut) = (listener.local_addr()?, Arc::<Cut>::default());
-        let task = tokio::spawn(accept(listener, targets, cut.clone()));
+        let task = tokio::spawn(accept(listener, target, cut.clone()));
         Ok(Self { address, cut, task })
     }
 
@@ -96,30 +91,19 @@ impl Cut {
     }
 }
 
-async fn accept(listener: TcpListener, targets: Vec<SocketAddr>, cut: Arc<Cut>) {
-    let (targets, turn) = (Arc::<[_]>::from(targets), Arc::new(AtomicUsize::new(0)));
+async fn accept(listener: TcpListener, target: SocketAddr, cut: Arc<Cut>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
-        let (targets, turn, cut) = (targets.clone(), turn.clone(), cut.clone());
+        let cut = cut.clone();
         connections.spawn(async move {
-            if let Some(target) = reach(&targets, turn.fetch_add(1, Ordering::Relaxed)).await {
+            if let Ok(target) = TcpStream::connect(target).await {
                 // What breaks a connection, its two ends see for themselves.
                 let _ = pass_on(client, target, &cut).await;
             }
         });
         while connections.try_join_next().is_some() {}
     }
-}
-
-/// Connects to the first that answers, from that of number `from` on.
-async fn reach(targets: &[SocketAddr], from: usize) -> Option<TcpStream> {
-    for place in 0..targets.len() {
-        if let Ok(stream) = TcpStream::connect(targets[(from + place) % targets.len()]).await {
-            return Some(stream);
-        }
-    }
-    None
 }
 
 async fn pass_on(mut client: TcpStream, mut target: TcpStream, cut: &Cut) -> io::Result<()> {
@@ -185,20 +169,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_target_that_does_not_answer_is_passed_over() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let closed = listener.local_addr().unwrap();
-        drop(listener);
-        let proxy = Proxy::before(vec![closed, echo(7).await]).await.unwrap();
-        for _ in 0..4 {
-            let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
-            assert_eq!(stream.read_u8().await.unwrap(), 7);
-        }
-    }
-
-    #[tokio::test]
     async fn a_cut_lets_half_of_the_body_through_and_then_resets() {
-        let proxy = Proxy::before(vec![echo(7).await]).await.unwrap();
+        let proxy = Proxy::before(echo(7).await).await.unwrap();
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(stream.read_u8().await.unwrap(), 7);
         let frame =
@@ -217,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_body_nothing_is_cut() {
-        let proxy = Proxy::before(vec![echo(7).await]).await.unwrap();
+        let proxy = Proxy::before(echo(7).await).await.unwrap();
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         let heartbeat = *b"AMQP\x00\x00\x09\x01\x08\x00\x00\x00\x00\x00\x00\xce";
         let (cut, ()) = tokio::join!(proxy.cut(Way::Up, Duration::from_millis(200)), async {

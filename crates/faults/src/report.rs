@@ -11,7 +11,7 @@ use comfy_table::{Table, presets::NOTHING};
 
 use crate::{
     checks::{Facts, Verdict},
-    faults::{Done, Kind},
+    faults::Done,
 };
 
 /// How many of the things that break one promise are printed; the file has all.
@@ -66,10 +66,10 @@ fn figures(facts: &Facts<'_>, seconds: u64) -> Vec<(String, String)> {
         ("  heard by the subscriber".to_owned(), arrivals.first().len().to_string()),
         ("  heard again".to_owned(), arrivals.repeats().to_string()),
         ("  told again after their relay died".to_owned(), done.unmarked.len().to_string()),
+        ("Processes replaced".to_owned(), done.replaced.len().to_string()),
         ("Faults".to_owned(), done.times.values().sum::<u32>().to_string()),
     ]);
-    let times = |kind: Kind| done.times.get(&kind).copied().unwrap_or(0).to_string();
-    rows.extend(Kind::all().into_iter().map(|kind| (format!("  {kind}"), times(kind))));
+    rows.extend(done.times.iter().map(|(kind, times)| (format!("  {kind}"), times.to_string())));
     rows
 }
 

@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
-use portico::{environment::Environment, progress::Progress, state::State};
+use futures::FutureExt;
+use portico::{backend::nginx::Nginx, environment::Environment, progress::Progress, state::State};
 use runtime::Stop;
 use tokio::{
     task::JoinSet,
@@ -18,12 +19,12 @@ use tokio::{
 
 use crate::{
     backends::Backends,
-    checks::{self, Facts},
+    checks::{self, Facts, Plan},
     client::{Client, Shop},
-    faults::{Done, Faults},
+    faults::{self, Done, Faults},
     fleet::Fleet,
     ledger::Ledger,
-    quiet, report,
+    quiet, report, rolling,
     subscriber::Subscriber,
     told::Told,
 };
@@ -51,7 +52,8 @@ const LAST_ORDERS: Duration = Duration::from_secs(150);
     after_help = "Examples:
   make test-faults                            a run of two and a half minutes
   make test-faults FAULT_SECONDS=30           a short one, as in `make test`
-  make test-faults FAULT_SEED=4711            the faults and the orders of an earlier run"
+  make test-faults FAULT_SEED=4711            the faults and the orders of an earlier run
+  make test-rolling                           a rolling update, which no client notices"
 )]
 pub(crate) struct Run {
     /// For how many seconds faults strike; each kind strikes at least once, however long that takes
@@ -63,6 +65,9 @@ pub(crate) struct Run {
     /// How many clients place orders at the same time
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=64))]
     clients: u64,
+    /// Do no harm: replace every process by another and restart RabbitMQ, without a client noticing it
+    #[arg(long, conflicts_with = "seconds")]
+    rolling: bool,
     /// Keep the logs of a run in which every promise held, too
     #[arg(long)]
     keep_logs: bool,
@@ -75,6 +80,8 @@ struct Stage<'a> {
     backends: Backends,
     fleet: Fleet,
     subscriber: Subscriber,
+    /// Before the gateways, where there are several.
+    nginx: Option<Nginx>,
 }
 
 impl Run {
@@ -107,12 +114,16 @@ impl Run {
 
     async fn on(&self, seed: u64, state: &State, progress: &Progress) -> Result<()> {
         let begun = Instant::now();
-        let mut stage = Stage::start(state, progress).await?;
+        let plan = if self.rolling { Plan::Rolling } else { Plan::Faults };
+        let mut stage = Stage::start(plan, state, progress).await?;
         let told = Arc::<Told>::default();
         let done = self.let_loose(seed, &mut stage, &told).await?;
-        let outcome = stage.check(&told, &done, begun).await;
+        let outcome = stage.check(plan, &told, &done, begun).await;
         let step = progress.step("Stopping the services and the gateway");
         stage.fleet.stop(state).await?;
+        if let Some(nginx) = stage.nginx {
+            nginx.stop(state).await?;
+        }
         step.done("");
         drop(stage.subscriber);
         stage.backends.stop(state, progress).await?;
@@ -121,20 +132,31 @@ impl Run {
 
     /// Clients and faults at the same time; afterwards the clients finish what they began.
     async fn let_loose(&self, seed: u64, stage: &mut Stage<'_>, told: &Arc<Told>) -> Result<Done> {
-        let (closing, address) = (Stop::new(), stage.fleet.graph.clone());
-        let shop = Shop { address, told: told.clone(), closing: closing.clone(), seed };
+        let (closing, address) = (Stop::new(), stage.address()?);
+        let shop = Shop {
+            address,
+            told: told.clone(),
+            closing: closing.clone(),
+            provider_answers: self.rolling,
+            seed,
+        };
         let mut clients = JoinSet::new();
         for number in 0..self.clients {
             clients.spawn(Client::new(number, shop.clone()).run());
         }
         let time = Duration::from_secs(self.seconds);
         let (state, progress) = (stage.state, stage.progress);
-        let backends = (&mut stage.backends, &mut stage.fleet, &stage.subscriber);
-        let faults = Faults::new(seed, (state, progress), backends.0, backends.1, backends.2);
+        let (backends, fleet) = (&mut stage.backends, &mut stage.fleet);
+        let work = if self.rolling {
+            rolling::roll(fleet, backends, (state, progress)).boxed()
+        } else {
+            let faults = Faults::new(seed, (state, progress), backends, fleet, &stage.subscriber);
+            faults.strike(time).boxed()
+        };
         let at_most = AT_LEAST.max(time * MOST);
         let done = tokio::select! {
-            done = timeout(at_most, faults.strike(time)) => {
-                done.with_context(|| format!("the faults are not through after {} s", at_most.as_secs()))??
+            done = timeout(at_most, work) => {
+                done.with_context(|| format!("it is not through after {} s", at_most.as_secs()))??
             }
             () = tell(told, progress) => bail!("nothing ends the telling"),
         };
@@ -165,18 +187,34 @@ async fn tell(told: &Told, progress: &Progress) {
 }
 
 impl<'a> Stage<'a> {
-    async fn start(state: &'a State, progress: &'a Progress) -> Result<Self> {
+    async fn start(plan: Plan, state: &'a State, progress: &'a Progress) -> Result<Self> {
         let backends = Backends::start(state, progress).await?;
         let step = progress.step("Starting the services and the gateway, a process each");
         let folder = state.private_folder("logs", None)?;
-        let fleet = Fleet::start(&backends, &folder, state).await?;
+        let (size, of_gateways) = match plan {
+            Plan::Faults => (faults::SIZE, &[][..]),
+            Plan::Rolling => (rolling::SIZE, &rolling::GATEWAYS[..]),
+        };
+        let fleet = Fleet::start(&backends, size, of_gateways, &folder, state).await?;
+        let nginx = match plan {
+            Plan::Faults => None,
+            Plan::Rolling => Some(rolling::stand_before(&fleet, state, progress).await?),
+        };
         step.done("ready");
         let subscriber = Subscriber::start(backends.amqp("subscriber")?).await?;
-        Ok(Self { state, progress, backends, fleet, subscriber })
+        Ok(Self { state, progress, backends, fleet, subscriber, nginx })
+    }
+
+    /// Where clients find the graph: host and port.
+    fn address(&self) -> Result<String> {
+        match &self.nginx {
+            Some(nginx) => Ok(nginx.url().trim_start_matches("http://").to_owned()),
+            None => self.fleet.gateways().into_iter().next().context("there is no gateway"),
+        }
     }
 
     /// Waits until it is quiet, checks everything and prints what it came to.
-    async fn check(&self, told: &Told, done: &Done, begun: Instant) -> Result<()> {
+    async fn check(&self, plan: Plan, told: &Told, done: &Done, begun: Instant) -> Result<()> {
         let step = self.progress.step("Waiting until all is quiet");
         let restless = quiet::wait(&self.backends, self.progress).await?;
         step.done(if restless.is_none() { "quiet" } else { "it is not" });
@@ -187,7 +225,7 @@ impl<'a> Stage<'a> {
             (Ledger::read(&self.backends).await?, quiet::dead_letters(&self.backends).await?);
         let (told, arrivals) = (told.lock(), self.subscriber.arrivals());
         let facts = Facts { ledger: &ledger, told: &told, arrivals: &arrivals, done, dead: &dead };
-        let verdicts = checks::all(&facts);
+        let verdicts = checks::all(&facts, plan);
         report::print(&facts, &verdicts, begun.elapsed().as_secs())?;
         let broken = verdicts.iter().filter(|verdict| !verdict.broken.is_empty()).count();
         report::write(&facts, &verdicts, &self.state.logs())?;

@@ -54,6 +54,15 @@ impl Story {
         tokens.push(if rng.random_bool(0.03) { "tok_timeout" } else { "tok_visa" });
         Self { lines, plot: plot(rng), tokens, repeats: rng.random_bool(0.1) }
     }
+
+    /// The same with a provider that takes no money without saying so.
+    pub(crate) fn provider_answers(&mut self) {
+        for token in &mut self.tokens {
+            if *token == "tok_timeout" {
+                *token = "tok_visa";
+            }
+        }
+    }
 }
 
 fn plot(rng: &mut impl Rng) -> Plot {

@@ -83,9 +83,9 @@ impl World {
         world
     }
 
-    fn broken(&self) -> Vec<String> {
+    fn broken(&self, plan: Plan) -> Vec<String> {
         let Self { ledger, told, arrivals, done, dead } = self;
-        let verdicts = all(&Facts { ledger, told, arrivals, done, dead });
+        let verdicts = all(&Facts { ledger, told, arrivals, done, dead }, plan);
         verdicts.into_iter().flat_map(|verdict| verdict.broken).collect()
     }
 }
@@ -99,12 +99,22 @@ fn arrival(event: &EventRow) -> Arrival {
 fn after(change: impl FnOnce(&mut World)) -> String {
     let mut world = World::new();
     change(&mut world);
-    world.broken().join("\n")
+    world.broken(Plan::Faults).join("\n")
+}
+
+/// The same of a rolling update.
+fn after_rolling(change: impl FnOnce(&mut World)) -> String {
+    let mut world = World::new();
+    world.done.replaced = vec!["order-1".to_owned(); rolling::SIZE.total()];
+    change(&mut world);
+    world.broken(Plan::Rolling).join("\n")
 }
 
 #[test]
 fn a_world_in_which_all_is_well_breaks_no_promise() {
     assert_eq!(after(|_| {}), "");
+    let early = |world: &mut World| world.told.repeats = [("ORDER_NOT_READY".into(), 3)].into();
+    assert_eq!(after_rolling(early), "");
 }
 
 #[test]
@@ -171,4 +181,12 @@ fn a_dead_letter_a_fault_that_never_struck_and_an_event_not_told_again_are_told(
     let told = after(|world| world.done.times.retain(|kind, _| *kind != Kind::BrokerKilled));
     assert!(told.contains("RabbitMQ killed, and a service with it: never"), "{told}");
     assert!(after(|world| world.done.unmarked.push(PAID)).contains(&format!("event {PAID} came 1 times")));
+}
+
+#[test]
+fn a_rolling_update_that_a_client_noticed_or_that_left_something_out_is_told() {
+    let told = after_rolling(|world| world.told.repeats = [("GATEWAY_UNREACHABLE".into(), 1)].into());
+    assert_eq!(told, "GATEWAY_UNREACHABLE: 1 times");
+    assert_eq!(after_rolling(|world| drop(world.done.replaced.pop())), "of 9 processes 8 were replaced");
+    assert_eq!(after_rolling(|world| world.done.times.clear()), "RabbitMQ was not restarted");
 }
