@@ -4,6 +4,7 @@
 mod client;
 mod deadline;
 mod guard;
+mod linger;
 mod server;
 mod tls;
 

@@ -3,12 +3,10 @@
 use std::net::SocketAddr;
 
 use futures::Stream;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::task::TaskTracker;
 
-use super::{Guarded, TlsConfig, guard::GrpcService};
+use super::{Guarded, TlsConfig, guard::GrpcService, linger::Lingering};
 use crate::{Accepting, Port, Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
 
 /// The two ports of a service, bound and not yet answering. Port 0 takes a free one.
@@ -99,8 +97,12 @@ impl Server {
             }
             // The end of what comes in is its signal to stop: one of its own would leave the last connections untaken.
             let no_other = std::future::pending();
-            let incoming = incoming(port.listen()?, grpc_stop);
-            Ok(router.serve_with_incoming_shutdown(incoming, no_other).await?)
+            let ends = TaskTracker::new();
+            let incoming = incoming(port.listen()?, ends.clone(), grpc_stop);
+            router.serve_with_incoming_shutdown(incoming, no_other).await?;
+            ends.close();
+            ends.wait().await;
+            Ok(())
         });
         tasks.spawn(report_health::<S>(health, checks.clone(), stop.clone()));
         let admin_stop = stop.clone();
@@ -109,11 +111,15 @@ impl Server {
     }
 }
 
-/// The connections that come until `stop`.
-pub(super) fn incoming(listener: TcpListener, stop: Stop) -> impl Stream<Item = std::io::Result<TcpStream>> {
-    futures::stream::unfold(Accepting::new(listener, stop), async |mut accepting| {
+/// The connections that come until `stop`. Their ends are told to `ends`.
+pub(super) fn incoming(
+    listener: TcpListener,
+    ends: TaskTracker,
+    stop: Stop,
+) -> impl Stream<Item = std::io::Result<Lingering>> {
+    futures::stream::unfold((Accepting::new(listener, stop), ends), async |(mut accepting, ends)| {
         let taken = accepting.next().await?;
-        Some((taken.map(|(stream, _)| stream), accepting))
+        Some((taken.map(|(stream, _)| Lingering::new(stream, ends.clone())), (accepting, ends)))
     })
 }
 

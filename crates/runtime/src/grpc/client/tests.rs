@@ -15,6 +15,7 @@ use std::{
 use futures::future::{BoxFuture, Ready, ready};
 use http::{Request, Response};
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+use tokio_util::task::TaskTracker;
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tower::{Service, ServiceExt};
@@ -69,7 +70,7 @@ impl Process {
     async fn on(address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let (address, calls, stop) = (listener.local_addr().unwrap(), Counter::default(), Stop::new());
-        let incoming = incoming(listener, stop.clone());
+        let incoming = incoming(listener, TaskTracker::new(), stop.clone());
         let routes = tonic::transport::Server::builder().add_service(calls.clone());
         tokio::spawn(routes.serve_with_incoming_shutdown(incoming, std::future::pending()));
         Self { address, calls, _stop: stop.drop_guard() }
