@@ -27,7 +27,7 @@ COPY nginx/njs /usr/share/portico/nginx/njs
 COPY nginx/templates /etc/nginx/templates
 COPY nginx/clear-cache /usr/local/bin/clear-cache
 RUN install -d -o 101 -g 101 -m 0755 /run/nginx /var/cache/nginx
-ENV NGINX_ENVSUBST_FILTER=^NGINX_ \
+ENV NGINX_ENVSUBST_FILTER=NGINX_ \
     NGINX_ENVSUBST_OUTPUT_DIR=/run/nginx \
     NGINX_TREE=/usr/share/portico/nginx \
     NGINX_STATE_DIR=/var/cache/nginx \
