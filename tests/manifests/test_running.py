@@ -56,7 +56,9 @@ class Pods:
     def file(self, variable):
         """A file with what the Secret would hold, of this machine's backends where they have a place for it."""
         file = self.folder / variable.lower()
-        file.write_text(os.environ.get(variable) or self.secrets["user"]["secret-key"])
+        # Another process may be reading it.
+        if not file.exists():
+            file.write_text(os.environ.get(variable) or self.secrets["user"]["secret-key"])
         return str(file)
 
     def certificate(self, name):
@@ -90,7 +92,7 @@ class Pods:
         for process in self.running:
             process.terminate()
         for process in self.running:
-            process.wait(timeout=30)
+            process.wait(timeout=60)
 
     def answers(self, probe, workload):
         """What the kubelet would make of it."""
@@ -124,7 +126,7 @@ class Pods:
 
     def all_serve(self):
         for name in BINARIES:
-            assert self.within(30, "readinessProbe", name), (self.folder / f"{name}.log").read_text()
+            assert self.within(60, "readinessProbe", name), (self.folder / f"{name}.log").read_text()
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def run(renderings, target, secrets, tmp_path):
 def test_a_pod_serves_once_its_database_is_migrated_and_not_before(run):
     pods = run("k3s")
     for name in BINARIES:
-        assert pods.within(30, "startupProbe", name), (pods.folder / f"{name}.log").read_text()
+        assert pods.within(60, "startupProbe", name), (pods.folder / f"{name}.log").read_text()
         assert pods.within(5, "livenessProbe", name)
     for name in SERVICES:
         assert not pods.within(1, "readinessProbe", name), f"{name} is ready without a schema"
