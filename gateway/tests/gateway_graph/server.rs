@@ -109,6 +109,37 @@ async fn a_request_under_way_is_answered_after_the_request_to_stop_and_no_new_on
 }
 
 #[tokio::test]
+async fn from_the_announcement_of_the_stop_on_each_answer_closes_its_connection_and_health_says_no() {
+    const QUERY: &str = r#"{"query":"{__typename}"}"#;
+    let world = World::new();
+    let running = run(&world).await;
+    let mut kept = TcpStream::connect(running.address).await.unwrap();
+    send(&mut kept, "POST", "/graphql", QUERY).await;
+    assert!(!receive(&mut kept).await.contains("connection: close"));
+    running.stop.announce();
+    assert!(ask(running.address, "GET", "/health", "").await.starts_with("HTTP/1.1 503"));
+    assert!(ask(running.admin, "GET", "/ready", "").await.starts_with("HTTP/1.1 503"));
+    send(&mut kept, "POST", "/graphql", QUERY).await;
+    let answer = receive(&mut kept).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    assert_eq!(kept.read(&mut [0; 1]).await.unwrap(), 0, "it is closed");
+    running.stop.cancel();
+    running.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_connected_just_before_the_stop_is_answered() {
+    let world = World::new();
+    let running = run(&world).await;
+    let mut early = TcpStream::connect(running.address).await.unwrap();
+    running.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    send(&mut early, "POST", "/graphql", r#"{"query":"{__typename}"}"#).await;
+    assert!(receive(&mut early).await.starts_with("HTTP/1.1 200"));
+    running.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let world = World::new();
     let running = run(&world).await;
