@@ -9,15 +9,12 @@ use std::{
     future::Future,
     hash::Hash,
     marker::PhantomData,
-    panic::resume_unwind,
     sync::{Arc, OnceLock},
 };
 
 use dataloader::{BatchFn, cached};
 use futures::future::{BoxFuture, join_all};
 use runtime::{Refusal, page::MAX_BATCH};
-use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument;
 
 use crate::clients::Calls;
 
@@ -137,19 +134,8 @@ impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
 }
 
 impl<S: Source> Batch<S> {
-    /// Fetches in a task of its own, which ends with the future. A call is woken several times until its answer is
-    /// whole, and each time all fields of the request that wait would be polled with it.
     async fn fetch(&self, keys: Vec<S::Key>) -> Outcomes<S> {
-        let calls = self.calls.clone();
-        let fetch = async move { outcomes::<S>(S::fetch(&calls, &keys).await, keys) };
-        match AbortOnDropHandle::new(tokio::spawn(fetch.in_current_span())).await {
-            Ok(outcomes) => outcomes,
-            Err(lost) => match lost.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The process ends; the keys are told as lost.
-                Err(_) => Outcomes::<S>::new(),
-            },
-        }
+        outcomes::<S>(S::fetch(&self.calls, &keys).await, keys)
     }
 }
 
