@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use runtime::Stop;
+use runtime::{Stop, grpc::certificates};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -17,6 +17,17 @@ pub struct BrokerConfig {
     /// RabbitMQ, `amqp://user:password@host:port/vhost` (`amqps` for TLS).
     #[arg(long, env = "AMQP_URL", hide_env_values = true, default_value = "amqp://127.0.0.1:5672/%2f")]
     pub amqp_url: SecretString,
+    /// Who must have signed the certificate of the RabbitMQ at an amqps:// URL, in a PEM file; by default whomever the
+    /// system trusts.
+    #[arg(long, env = "AMQP_TLS_CA", value_name = "FILE", value_parser = certificates)]
+    pub amqp_tls_ca: Option<String>,
+}
+
+impl BrokerConfig {
+    /// The one at `url`, by the system's trust.
+    pub fn at(url: impl Into<SecretString>) -> Self {
+        Self { amqp_url: url.into(), amqp_tls_ca: None }
+    }
 }
 
 /// One of the two brokers. Clones are the same broker.

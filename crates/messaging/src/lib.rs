@@ -24,5 +24,5 @@ pub use consumer::{Consumer, Failure};
 pub use event::{CloudEvent, Event};
 pub use outbox::{Outbox, OutboxStatus};
 pub use part::Part;
-pub use rabbitmq::{RabbitMq, topology};
+pub use rabbitmq::{RabbitMq, connect, topology};
 pub use relay::RelayError;

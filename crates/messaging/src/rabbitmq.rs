@@ -6,17 +6,25 @@ mod copy;
 mod dead_letters;
 mod listener;
 mod publisher;
+mod tls;
 
 pub mod topology;
 
 use std::{sync::Arc, time::Duration};
 
 use runtime::Stop;
-use secrecy::ExposeSecret;
 
 pub(crate) use self::dead_letters::DeadLetters;
 use self::{connection::Address, consumer::Ways, publisher::Publisher, topology::RETRY_DELAYS};
 use crate::{BrokerConfig, Consumer, Listener, bus::Patience, event::SealedEvent};
+
+/// A connection to the RabbitMQ that the settings name, for a command that is over in a moment.
+///
+/// # Errors
+/// When the URL is none, or RabbitMQ does not let us in within five seconds.
+pub async fn connect(config: &BrokerConfig, name: &str) -> anyhow::Result<Arc<lapin::Connection>> {
+    Ok(connection::open(&Address::new(config, name.to_owned())?).await?.connection)
+}
 
 /// RabbitMQ, as one service or gateway uses it. It connects when it is first needed, and again whenever the connection
 /// is lost. Clones share the connection on which they publish.
@@ -33,9 +41,9 @@ impl RabbitMq {
     /// The broker that the settings name, used by `name` ("order"), by which RabbitMQ shows the connections. Does no I/O.
     ///
     /// # Errors
-    /// When the URL is none.
+    /// When the URL is none, or doesn't go with the authority to trust.
     pub fn new(config: &BrokerConfig, name: &str) -> anyhow::Result<Self> {
-        let address = |what| Address::new(config.amqp_url.expose_secret(), format!("{name} {what}"));
+        let address = |what| Address::new(config, format!("{name} {what}"));
         let ways = Ways {
             consuming: address("consuming")?,
             laying_aside: address("laying aside")?,

@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use messaging::BrokerConfig;
 use nix::unistd::{Uid, User};
-use runtime::config::secret_in_file;
+use runtime::{config::secret_in_file, grpc::certificates};
 
 /// The uid and gid that a backend runs under when we are root: Postgres refuses to run as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,16 @@ impl Environment {
     /// The value of `name` if it is set, is text and is not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.variables.get(OsStr::new(name))?.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// The RabbitMQ at `url`, with the authority that `AMQP_TLS_CA` says to trust.
+    ///
+    /// # Errors
+    /// When that is no file with certificates.
+    pub fn broker_at(&self, url: &str) -> Result<BrokerConfig> {
+        let authority = self.text("AMQP_TLS_CA").map(certificates).transpose();
+        let amqp_tls_ca = authority.map_err(|why| anyhow::anyhow!("AMQP_TLS_CA has a bad value: {why}"))?;
+        Ok(BrokerConfig { amqp_url: url.into(), amqp_tls_ca })
     }
 
     /// The value of `name` if it is an absolute path; the XDG specification says to ignore relative ones.

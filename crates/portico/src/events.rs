@@ -12,7 +12,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use messaging::BrokerConfig;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -57,11 +56,6 @@ impl EventsCommand {
             Task::Catalogue(catalogue) => catalogue.run(),
         }
     }
-}
-
-/// How `url` is given to what connects to RabbitMQ.
-fn broker_at(url: &str) -> BrokerConfig {
-    BrokerConfig { amqp_url: url.into() }
 }
 
 /// A few connections to the database of each service, by its name; none is made before it is needed.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use messaging::{BrokerConfig, topology};
+use messaging::topology;
 use runtime::Stop;
 use runtime::lifecycle::DRAIN_DEADLINE;
 use runtime::telemetry::{self, LogConfig};
@@ -138,8 +138,7 @@ impl Up {
         step.done("ready");
         if let Some(logins) = backends.logins() {
             // Before anyone listens: see `messaging::topology::QUEUES`.
-            let amqp_url = logins.all.into();
-            topology::declare_all(&BrokerConfig { amqp_url })
+            topology::declare_all(&environment.broker_at(&logins.all)?)
                 .await
                 .context("the queues can't be declared")?;
         }

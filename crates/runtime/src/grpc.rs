@@ -11,7 +11,7 @@ mod tls;
 pub use client::{CallContext, Transport, connect, in_process};
 pub use guard::{GrpcService, Guard, Guarded, viewer};
 pub use server::Server;
-pub use tls::{TlsConfig, certificates};
+pub use tls::{TlsConfig, certificates, certificates_in};
 
 /// The metadata in which the gateway passes on the id of the client's request.
 pub const REQUEST_ID: &str = "x-request-id";

@@ -13,7 +13,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::postgres::is_away;
+use crate::postgres::{check_files, is_away, is_distrusted};
 
 /// How long one attempt to connect may take, how long it is until the next, and how often a word is said meanwhile.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -35,6 +35,9 @@ pub enum Failure {
     /// The URL is none.
     #[error("the database's URL is none; it looks like postgres://user:password@host:5432/database")]
     Url(#[source] sqlx::Error),
+    /// It names a file for TLS that doesn't do.
+    #[error("{0}")]
+    File(String),
     /// It did not answer in time.
     #[error("the database at {at} did not answer within {} s ({why}); see whether it runs, and whether the URL is right", patience.as_secs())]
     Away {
@@ -84,6 +87,7 @@ pub async fn up(
     patience: Duration,
     tell: impl Fn(&str),
 ) -> Result<Schema, Failure> {
+    check_files(url).map_err(Failure::File)?;
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(Failure::Url)?;
     let mut connection = connect(&options, patience, tell).await?;
     let mut lenient = Migrator::with_migrations(migrator.iter().cloned().collect());
@@ -138,9 +142,9 @@ async fn connect(
     }
 }
 
-/// Whether waiting can help: not for a certificate that is not the right one.
+/// Whether waiting can help.
 fn may_come(error: &sqlx::Error) -> bool {
-    is_away(error) && !matches!(error, sqlx::Error::Tls(_))
+    is_away(error) && !is_distrusted(error)
 }
 
 impl From<MigrateError> for Failure {

@@ -1,6 +1,6 @@
 //! The Postgres pool, and what readiness asks of the database.
 
-use std::{str::FromStr, time::Duration};
+use std::{fs::File, io::ErrorKind, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -9,7 +9,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{Kind, Refusal, admin::Check};
+use crate::{Kind, Refusal, admin::Check, grpc::certificates};
 
 /// How long a request waits for a connection. The crate's default of 30 s is longer than any client waits.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,8 +20,9 @@ const STATEMENT_TIMEOUT: &str = "5s";
 /// start in any order. `application` is what the database's own views call us.
 ///
 /// # Errors
-/// When `url` is no Postgres URL.
+/// When `url` is no Postgres URL, or one of the files for TLS that it names doesn't do.
 pub fn pool(url: &SecretString, connections: u32, application: &str) -> Result<PgPool, sqlx::Error> {
+    check_files(url).map_err(|why| sqlx::Error::Configuration(why.into()))?;
     let options = PgConnectOptions::from_str(url.expose_secret())?
         .application_name(application)
         .options([("statement_timeout", STATEMENT_TIMEOUT)]);
@@ -31,6 +32,35 @@ pub fn pool(url: &SecretString, connections: u32, application: &str) -> Result<P
         // A ping before each use costs a round trip; a dead connection costs one failed request.
         .test_before_acquire(false)
         .connect_lazy_with(options))
+}
+
+/// Looks at the files that a Postgres URL names for TLS, which would else be missed at each connection only.
+///
+/// # Errors
+/// A line that names the parameter and the file.
+pub(crate) fn check_files(url: &SecretString) -> Result<(), String> {
+    let query = url.expose_secret().split_once('?').map_or("", |(_, query)| query);
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let checked = match name {
+            // Rare in the name of a file: it is left to the first connection.
+            _ if value.contains('%') => Ok(()),
+            "sslrootcert" | "sslcert" => certificates(value).map(drop),
+            "sslkey" => File::open(value).map(drop).map_err(|error| format!("can't read {value}: {error}")),
+            _ => Ok(()),
+        };
+        checked.map_err(|why| format!("{name} in the database's URL has a bad value: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the other side is there, and is not who it should be.
+pub(crate) fn is_distrusted(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        // In this form rustls's errors come.
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::InvalidData,
+        _ => false,
+    }
 }
 
 /// Whether the database answers and has every migration that this binary knows.
@@ -50,6 +80,7 @@ async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("42P01") => {
                 "not migrated; run `migrate` of this service".to_owned()
             }
+            error if is_distrusted(&error) => "its certificate is not trusted".to_owned(),
             _ => "not reachable".to_owned(),
         })?;
     let missing = migrator

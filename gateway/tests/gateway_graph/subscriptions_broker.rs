@@ -11,13 +11,13 @@ use crate::{live::Live, real_world::RealWorld, world::World};
 const FOLLOW: &str = "subscription { orderStatusChanged { orderId } }";
 
 fn rabbitmq(url: &str, name: &str) -> Broker {
-    RabbitMq::new(&BrokerConfig { amqp_url: url.into() }, name).unwrap().into()
+    RabbitMq::new(&BrokerConfig::at(url), name).unwrap().into()
 }
 
 /// A gateway that hears a virtual host of its own through a proxy. Events are told there without it.
 async fn behind_proxy() -> (Live, Proxy, testkit::Broker) {
     let vhost = testkit::Broker::new().await;
-    topology::declare_all(&BrokerConfig { amqp_url: vhost.url().into() }).await.unwrap();
+    topology::declare_all(&BrokerConfig::at(vhost.url())).await.unwrap();
     let proxy = Proxy::new(vhost.address()).await;
     let world = World::hearing(rabbitmq(&vhost.url_at(proxy.address), "gateway"), &[]);
     (Live::of(world, rabbitmq(&vhost.url(), "order")).await, proxy, vhost)

@@ -83,7 +83,7 @@ fn of(count: usize, took: Duration) -> Measured {
 
 /// Runs a relay, which connects first, until nothing waits.
 async fn relay(database: &PgPool, url: &str) -> Result<Duration> {
-    let config = BrokerConfig { amqp_url: url.into() };
+    let config = BrokerConfig::at(url);
     let broker = Broker::from(RabbitMq::new(&config, "order")?);
     let (outbox, stop) = (Outbox::new(database.clone(), "order"), Stop::new());
     let began = Instant::now();

@@ -57,7 +57,7 @@ pub(super) async fn measure(
 }
 
 fn broker(up: &Up, account: &str) -> Result<Broker> {
-    Ok(RabbitMq::new(&BrokerConfig { amqp_url: up.rabbitmq(account)?.into() }, account)?.into())
+    Ok(RabbitMq::new(&BrokerConfig::at(up.rabbitmq(account)?), account)?.into())
 }
 
 /// Says one event as the services do.

@@ -19,11 +19,15 @@ use std::{
 use futures::{Stream, StreamExt};
 use lapin::{
     AsyncTcpStream, Connection, ConnectionProperties, Event,
-    tcp::{AMQPUriTcpExt, OwnedTLSConfig},
+    tcp::{AMQPUriTcpExt, TLSConfig},
     uri::AMQPUri,
 };
 use runtime::Stop;
+use secrecy::ExposeSecret;
 use tokio::time::{error::Elapsed, interval, sleep, timeout};
+
+use super::tls::{self, Tls};
+use crate::BrokerConfig;
 
 /// How long the broker may take until a connection is open.
 const OPEN: Duration = Duration::from_secs(5);
@@ -43,17 +47,20 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     uri: Arc<AMQPUri>,
+    tls: Tls,
     /// By this name RabbitMQ, the log and the gauges know the connection: `order publishing`.
     name: Arc<str>,
 }
 
 impl Address {
     /// Reads `amqp://user:password@host:port/vhost`, or `amqps` for TLS.
-    pub(super) fn new(url: &str, name: String) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &BrokerConfig, name: String) -> anyhow::Result<Self> {
         // The text of the error may hold parts of the URL, and so of a password.
-        let mut uri: AMQPUri = url.parse().map_err(|_| anyhow::anyhow!("AMQP_URL is no URL of RabbitMQ"))?;
+        let uri: Result<AMQPUri, _> = config.amqp_url.expose_secret().parse();
+        let mut uri = uri.map_err(|_| anyhow::anyhow!("AMQP_URL is no URL of RabbitMQ"))?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        Ok(Self { uri: Arc::new(uri), name: name.into() })
+        let tls = Tls::new(&uri.scheme, config.amqp_tls_ca.as_deref())?;
+        Ok(Self { uri: Arc::new(uri), tls, name: name.into() })
     }
 }
 
@@ -141,18 +148,21 @@ pub(super) async fn open(address: &Address) -> Result<Session, Lost> {
     let properties = ConnectionProperties::default().with_connection_name((&*address.name).into());
     let socket = Socket::default();
     let opened = socket.clone();
+    let tls = address.tls.clone();
     let connect = Connection::connector(
         (*address.uri).clone(),
         lapin::runtime::default_runtime()?,
         // This runs on a thread of lapin's, which would wait for the network longer than we do.
         async move |uri, runtime| {
-            let tls = OwnedTLSConfig::default();
-            let stream = timeout(OPEN, uri.connect_with_config_async(tls.as_ref(), &runtime)).await;
-            let stream = stream.map_err(std::io::Error::from)??;
-            if let AsyncTcpStream::Plain(plain) = &stream {
-                opened.put(plain.get_ref().as_fd());
-            }
-            Ok(stream)
+            let stream = async {
+                let plain = tls::plain(&uri);
+                let stream = plain.connect_with_config_async(TLSConfig::default(), &runtime).await?;
+                if let AsyncTcpStream::Plain(plain) = &stream {
+                    opened.put(plain.get_ref().as_fd());
+                }
+                tls.secure(stream, &uri).await
+            };
+            Ok(timeout(OPEN, stream).await.map_err(std::io::Error::from)??)
         },
         properties,
     );

@@ -15,7 +15,6 @@ use lapin::{
     protocol::{AMQPErrorKind, AMQPSoftError},
     types::FieldTable,
 };
-use secrecy::ExposeSecret;
 
 use super::{
     connection::{self, Address, Session},
@@ -42,7 +41,7 @@ enum Act {
 
 impl DeadLetters {
     pub(crate) fn new(config: &BrokerConfig) -> anyhow::Result<Self> {
-        let address = Address::new(config.amqp_url.expose_secret(), "dead letters".to_owned())?;
+        let address = Address::new(config, "dead letters".to_owned())?;
         Ok(Self { address })
     }
 

@@ -21,7 +21,6 @@ use lapin::{
     options::{QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 pub use accounts::{Account, accounts};
@@ -107,7 +106,7 @@ pub fn definitions(virtual_host: &str) -> Value {
 /// # Errors
 /// When RabbitMQ can't be reached, or something that differs is there under one of the names.
 pub async fn declare_all(config: &BrokerConfig) -> anyhow::Result<()> {
-    let address = Address::new(config.amqp_url.expose_secret(), "topology".to_owned())?;
+    let address = Address::new(config, "topology".to_owned())?;
     let session = connection::open(&address).await?;
     let channel = session.connection.create_channel().await?;
     for queue in QUEUES {

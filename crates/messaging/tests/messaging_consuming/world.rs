@@ -158,7 +158,7 @@ pub(crate) fn rabbitmq(url: &str) -> RabbitMq {
 }
 
 pub(crate) fn config(url: &str) -> BrokerConfig {
-    BrokerConfig { amqp_url: url.to_owned().into() }
+    BrokerConfig::at(url)
 }
 
 pub(crate) async fn confirming(connection: &Connection) -> Channel {

@@ -148,7 +148,7 @@ impl World {
 
     fn rabbitmq_config(&self) -> Option<BrokerConfig> {
         let vhost = self.vhost.as_ref()?;
-        Some(BrokerConfig { amqp_url: vhost.url().into() })
+        Some(BrokerConfig::at(vhost.url()))
     }
 }
 

@@ -93,7 +93,7 @@ impl World {
 
 /// The RabbitMQ at `url`, with connections of its own.
 pub(crate) fn broker(url: &str) -> Broker {
-    RabbitMq::new(&BrokerConfig { amqp_url: url.into() }, "order").unwrap().into()
+    RabbitMq::new(&BrokerConfig::at(url), "order").unwrap().into()
 }
 
 /// A relay that runs.

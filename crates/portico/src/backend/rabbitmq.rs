@@ -224,7 +224,9 @@ impl Source {
         match self {
             Self::Given { url, management } => {
                 let step = progress.step("Reaching the RabbitMQ that AMQP_URL names");
-                reach(&url).await.context("the RabbitMQ that AMQP_URL names does not let us in")?;
+                let connection = messaging::connect(&environment.broker_at(&url)?, "portico").await;
+                let connection = connection.context("the RabbitMQ that AMQP_URL names does not let us in")?;
+                connection.close(200, "OK".into()).await?;
                 step.done("ready");
                 let origin = "of AMQP_URL in the environment".to_owned();
                 Ok(RabbitMq { origin, kind: Kind::Given { url, management } })

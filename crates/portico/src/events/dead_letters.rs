@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use messaging::dead_letters::{DeadLetter, DeadLetters, Which};
 use serde_json::{Value, json};
 
-use super::{broker_at, databases, print_json, print_table, since};
+use super::{databases, print_json, print_table, since};
 use crate::attach::on_backends;
 use crate::backend::Events;
 use crate::environment::Environment;
@@ -89,10 +89,10 @@ impl DeadLettersCommand {
     /// When they cannot be reached, or there is none with the id.
     pub async fn run(&self, environment: &Environment, progress: &Progress) -> Result<ExitCode> {
         if let Some(url) = environment.text("AMQP_URL") {
-            self.with(&DeadLetters::in_rabbitmq(&broker_at(url))?).await?;
+            self.with(&DeadLetters::in_rabbitmq(&environment.broker_at(url)?)?).await?;
         } else {
             on_backends(Events::RabbitMqIfThere, environment, progress, async |settings| {
-                self.with(&dead_letters_of(settings)?).await
+                self.with(&dead_letters_of(settings, environment)?).await
             })
             .await?;
         }
@@ -135,9 +135,9 @@ impl Meant {
 }
 
 /// Those of the broker that `settings` name.
-fn dead_letters_of(settings: &Settings) -> Result<DeadLetters> {
+fn dead_letters_of(settings: &Settings, environment: &Environment) -> Result<DeadLetters> {
     match settings.amqp_url("portico") {
-        Some(url) => DeadLetters::in_rabbitmq(&broker_at(url)),
+        Some(url) => DeadLetters::in_rabbitmq(&environment.broker_at(url)?),
         None => {
             let pools = databases(settings)?.into_iter().map(|(_, pool)| pool);
             Ok(DeadLetters::in_databases(pools.collect()))

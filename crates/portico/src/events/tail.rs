@@ -15,7 +15,7 @@ use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Connection, ConnectionProperties, Consumer};
+use lapin::{Connection, Consumer};
 use messaging::topology::EXCHANGE;
 
 use crate::attach::running;
@@ -57,9 +57,8 @@ impl Tail {
     /// When there is no RabbitMQ, or the connection to it is lost.
     pub async fn run(&self, environment: &Environment, progress: &Progress) -> Result<ExitCode> {
         let mut signals = Signals::listen()?;
-        let url = rabbitmq_of(environment)?;
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await;
-        let connection = connection.context("RabbitMQ cannot be reached")?;
+        let broker = environment.broker_at(&rabbitmq_of(environment)?)?;
+        let connection = messaging::connect(&broker, "tail").await.context("RabbitMQ cannot be reached")?;
         let mut events = self.listen(&connection).await?;
         progress.note(&format!("Listening for {}; Ctrl-C ends it", self.routing_keys.join(", ")));
         let colours = stdout().is_terminal() && environment.text("NO_COLOR").is_none();

@@ -72,7 +72,7 @@ impl World {
         made.execute(database.pool()).await.unwrap();
         let outbox = Outbox::new(database.pool().clone(), "order");
         let stop = Stop::new();
-        let config = BrokerConfig { amqp_url: rabbitmq.logins().all.into() };
+        let config = BrokerConfig::at(rabbitmq.logins().all);
         let broker = Broker::from(messaging::RabbitMq::new(&config, "order").unwrap());
         let consumer = Arc::new(Counter { pool: database.pool().clone() });
         let serving = tokio::spawn(broker.serve(outbox.clone(), vec![consumer], stop.clone()));

@@ -89,11 +89,16 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
 /// Why it is none, without its content.
 pub fn certificates(file: &str) -> Result<String, String> {
     let pem = read(file)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match all {
-        Ok(found) if !found.is_empty() => Ok(pem),
-        _ => Err(format!("{file} holds no certificate in PEM form")),
+    match certificates_in(&pem) {
+        Some(_) => Ok(pem),
+        None => Err(format!("{file} holds no certificate in PEM form")),
     }
+}
+
+/// All certificates of `pem`, for who needs them in another form; `None` when there is none, or one can't be read.
+pub fn certificates_in(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    all.ok().filter(|found| !found.is_empty())
 }
 
 fn private_key(file: &str) -> Result<SecretString, String> {

@@ -66,7 +66,7 @@ async fn rabbitmq_tells_it_at_once_to_other_processes() {
     let (world, vhost) = (World::new().await, testkit::Broker::new().await);
     let ada = world.register("ada@example.com").await;
     let sessions = elsewhere(&world);
-    let config = BrokerConfig { amqp_url: vhost.url().into() };
+    let config = BrokerConfig::at(vhost.url());
     let [here, there] = ["user", "elsewhere"].map(|name| Broker::from(RabbitMq::new(&config, name).unwrap()));
     let _connected = connected(&world, here, there, &sessions);
     // Until it listens it may miss some.
@@ -91,7 +91,7 @@ async fn with_the_broker_down_the_next_poll_tells_it() {
     let ada = world.register("ada@example.com").await;
     let sessions = elsewhere(&world);
     // Port 9 is "discard": nobody is there.
-    let config = BrokerConfig { amqp_url: "amqp://127.0.0.1:9/%2f".into() };
+    let config = BrokerConfig::at("amqp://127.0.0.1:9/%2f");
     let [here, there] = ["user", "elsewhere"].map(|name| Broker::from(RabbitMq::new(&config, name).unwrap()));
     let _connected = connected(&world, here, there, &sessions);
     let stop = Stop::new();

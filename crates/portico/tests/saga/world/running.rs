@@ -29,7 +29,7 @@ impl World {
             let Account { configure, write, read, topic_write, .. } = account;
             let topic = Some((EXCHANGE, topic_write));
             let url = vhost.account(Permissions { configure, write, read, topic }).await;
-            Broker::from(RabbitMq::new(&BrokerConfig { amqp_url: url.into() }, service).unwrap())
+            Broker::from(RabbitMq::new(&BrokerConfig::at(url), service).unwrap())
         };
         [connect("order").await, connect("payment").await]
     }
