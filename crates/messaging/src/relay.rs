@@ -58,7 +58,7 @@ pub enum RelayError {
 pub async fn run(outbox: Outbox, broker: Broker, stop: Stop) {
     let source = outbox.source;
     let mut said = None;
-    while let Some(lead) = stop.run_until_cancelled(Leader::wait(&outbox)).await {
+    while let Some(lead) = stop.run_until_cancelled(Box::pin(Leader::wait(&outbox))).await {
         match lead {
             Ok(leader) => {
                 said = None;
