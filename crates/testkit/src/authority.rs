@@ -47,6 +47,11 @@ impl Authority {
 
     /// A certificate for these names and addresses, in files that begin with the first.
     pub fn issue(&self, names: &[&str]) -> Issued {
+        self.issue_as(names[0], names)
+    }
+
+    /// A certificate for these names and addresses, in files that begin with `name`.
+    pub fn issue_as(&self, name: &str, names: &[&str]) -> Issued {
         let mut parameters =
             CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
         parameters.use_authority_key_identifier_extension = true;
@@ -54,7 +59,7 @@ impl Authority {
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        let file = |ending: &str| self.folder.join(format!("{}{ending}", names[0]));
+        let file = |ending: &str| self.folder.join(format!("{name}{ending}"));
         let issued = Issued { certificate: file(".pem"), key: file(".key") };
         fs::write(&issued.certificate, certificate.pem()).unwrap();
         fs::write(&issued.key, key.serialize_pem()).unwrap();

@@ -5,3 +5,4 @@
 mod backends;
 mod postgres;
 mod rabbitmq;
+mod system;
