@@ -6,5 +6,6 @@ mod confirms;
 mod cuts;
 mod refusals;
 mod replicas;
+mod silence;
 mod witness;
 mod world;
