@@ -69,3 +69,26 @@ def test_passwords_fit_one_another(cluster):
     definitions = json.loads(secrets["rabbitmq"]["definitions.json"])
     assert {user["name"] for user in definitions["users"]} == {"portico", "user", "order", "payment", "gateway", "subscriber"}
     assert len(base64.b64decode(secrets["user"]["secret-key"])) == 32
+
+
+def test_the_command_portico_works_on_the_cluster_from_outside(tmp_path, target, secrets):
+    """Its databases and RabbitMQ are those of `portico with`, behind the names that they have in the cluster."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    keep = {"user": {"secret-key": secrets["user"]["secret-key"]}, "order": {}, "payment": {}, "rabbitmq": {}}
+    for name, secret, key, inside in (
+        *((f"{one.upper()}_DATABASE_URL", one, "database-url", f"{one}-db:5432") for one in ("user", "order", "payment")),
+        ("AMQP_URL", "rabbitmq", "administrator-url", "rabbitmq:5672"),
+    ):
+        here = urlsplit(os.environ[name])
+        address = here.netloc.rpartition("@")[2]
+        (tmp_path / inside.partition(":")[0]).write_text(address)
+        keep[secret][key] = os.environ[name].replace(address, inside)
+    for name, keys in keep.items():
+        (folder / name).write_text(json.dumps({key: base64.b64encode(value.encode()).decode() for key, value in keys.items()}))
+    run = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    run |= {"CLUSTER": str(folder), "KUBECTL": str(ROOT / "tests/manifests/kubectl"), "PORTICO": str(target / "portico")}
+    told = subprocess.run(["scripts/k3s", "portico", "migrate", "up"], cwd=ROOT, env=run, capture_output=True, text=True, check=False)
+    assert told.returncode == 0 and told.stdout.count(": at ") == 3, told.stderr
+    told = subprocess.run(["scripts/k3s", "portico", "events", "outbox", "status"], cwd=ROOT, env=run, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
