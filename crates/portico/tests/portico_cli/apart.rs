@@ -1,6 +1,7 @@
 //! The gateway and the services as processes of their own.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -36,6 +37,8 @@ impl Process {
             lines.find_map(|line| addresses(&line.unwrap())).unwrap_or_else(|| panic!("{name} ended"));
         // Read on, or its log would fill the pipe and stop it.
         std::thread::spawn(move || lines.for_each(drop));
+        // It has its port before it takes anyone there: it does once it is ready.
+        eventually("it takes clients", || TcpStream::connect(&address).is_ok());
         Self { child, address, admin }
     }
 
