@@ -9,6 +9,7 @@ use portico::backend::rabbitmq::RabbitMq;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use testkit::until;
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::backends::{World, at, free_port, port_of};
@@ -126,6 +127,8 @@ async fn the_whole_system_works_with_tls_on_every_way() {
     for name in ["user", "order", "payment", "gateway"] {
         settings.until_ready(name).await;
     }
+    let gateway = settings.get("gateway", "GATEWAY_LISTEN");
+    until("the gateway lets clients in", async || TcpStream::connect(gateway).await.is_ok()).await;
 
     let register = r#"mutation { register(input: {email: "lin@example.com", password: "columns-and-arches-88",
         firstName: "Lin", lastName: "Wei"}) { user { email } } }"#;
