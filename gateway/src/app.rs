@@ -94,7 +94,6 @@ impl App {
     /// When a port is taken or a listener fails.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let bound = self.on(Port::closed(&self.config.listen).await?).await?;
-        tracing::info!(graph = %bound.address()?, admin = %bound.admin_address()?, "the gateway listens");
         let following = tokio::spawn(self.sessions.follow(self.users, stop.clone()));
         let outcome = bound.serve(stop).await;
         following.abort();
@@ -138,12 +137,14 @@ impl Bound {
     pub async fn serve(self, stop: Stop) -> anyhow::Result<()> {
         let mut tasks = JoinSet::new();
         let (router, public_stop, admin_stop) = (self.router, stop.clone(), stop.clone());
-        let checks = self.checks.clone();
+        let (checks, admin) = (self.checks.clone(), self.admin.local_addr()?);
         tasks.spawn(async move {
             if let Port::Closed(_) = self.public {
                 admin::until_ready(&checks, &public_stop).await;
             }
-            server::serve(self.public.listen()?, router, self.write_timeout, public_stop).await;
+            let listener = self.public.listen()?;
+            tracing::info!(graph = %listener.local_addr()?, %admin, "the gateway listens");
+            server::serve(listener, router, self.write_timeout, public_stop).await;
             Ok(())
         });
         let listening_stop = stop.clone();

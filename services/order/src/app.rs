@@ -117,7 +117,6 @@ impl App {
         let server = Server::bind_until_ready(&self.config.listen, &self.config.admin_listen)
             .await?
             .with_tls(&self.config.tls);
-        tracing::info!(grpc = %server.grpc_address()?, admin = %server.admin_address()?, "order listens");
         let part = Part {
             outbox: self.outbox(),
             consumers: self.consumers(),

@@ -126,8 +126,6 @@ impl App {
         let server = Server::bind_until_ready(&self.config.listen, &self.config.admin_listen)
             .await?
             .with_tls(&self.config.tls);
-        let (grpc, admin) = (server.grpc_address()?, server.admin_address()?);
-        tracing::info!(%grpc, %admin, "the payment service listens");
         let part = Part {
             outbox: self.outbox(),
             consumers: self.consumers(),

@@ -90,15 +90,17 @@ impl Server {
             .add_optional_service(reflection)
             .add_service(service);
         let mut tasks = JoinSet::new();
-        let (port, ready, grpc_stop) = (self.grpc, checks.clone(), stop.clone());
+        let (port, admin) = (self.grpc, self.admin.local_addr()?);
+        let (ready, grpc_stop) = (checks.clone(), stop.clone());
         tasks.spawn(async move {
             if let Port::Closed(_) = port {
                 admin::until_ready(&ready, &grpc_stop).await;
             }
             // The end of what comes in is its signal to stop: one of its own would leave the last connections untaken.
             let no_other = std::future::pending();
-            let ends = TaskTracker::new();
-            let incoming = incoming(port.listen()?, ends.clone(), grpc_stop);
+            let (ends, listener) = (TaskTracker::new(), port.listen()?);
+            tracing::info!(grpc = %listener.local_addr()?, %admin, "{} listens", S::NAME);
+            let incoming = incoming(listener, ends.clone(), grpc_stop);
             router.serve_with_incoming_shutdown(incoming, no_other).await?;
             ends.close();
             ends.wait().await;
