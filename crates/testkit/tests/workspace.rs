@@ -114,13 +114,18 @@ fn is_a_reason(word: &str) -> bool {
         && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// Adds the literals of that shape in the sources below `folder`. Variables stand in `config.rs`, or behind `env =`.
+/// `config.rs`, and what is in its folder.
+fn is_of_settings(path: &Path) -> bool {
+    path.ends_with("config.rs") || path.parent().is_some_and(|folder| folder.ends_with("config"))
+}
+
+/// Adds the literals of that shape in the sources below `folder`. Variables stand with the settings, or behind `env =`.
 fn collect_reasons(folder: &Path, reasons: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect_reasons(&path, reasons);
-        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("config.rs") {
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !is_of_settings(&path) {
             let text = fs::read_to_string(&path).unwrap();
             let lines = text.lines().filter(|line| !line.contains("env =") && !line.contains("_URL\""));
             let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2).collect::<Vec<_>>());
