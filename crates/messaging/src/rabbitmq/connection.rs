@@ -35,6 +35,9 @@ const OPEN: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(2);
 /// Seconds between heartbeats; after two without one the connection counts as lost.
 const HEARTBEAT: u16 = 10;
+/// The largest frame, in bytes; a longer message travels in several. lapin keeps 32 of them ready in each direction, and
+/// RabbitMQ's own 128 KiB would cost 8 MiB for each connection.
+const FRAME: u32 = 16 * 1024;
 /// How often the connection's state is looked at: not each way to lose it is told as an event.
 const LOOK: Duration = Duration::from_millis(500);
 /// The delay after the first failure; each later one is twice as long, up to [`LONGEST`].
@@ -59,6 +62,7 @@ impl Address {
         let uri: Result<AMQPUri, _> = config.amqp_url.expose_secret().parse();
         let mut uri = uri.map_err(|_| anyhow::anyhow!("AMQP_URL is no URL of RabbitMQ"))?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.frame_max.get_or_insert(FRAME);
         let tls = Tls::new(&uri.scheme, config.amqp_tls_ca.as_deref())?;
         Ok(Self { uri: Arc::new(uri), tls, name: name.into() })
     }
