@@ -29,6 +29,15 @@ fn told(code: &str, reason: &str) -> u64 {
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// The one of all tests in this process: with one for each thread, what another thread found not to be logged first
+    /// would not be logged here.
+    fn of_this_process() -> Self {
+        let log = Self::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+        log
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -64,10 +73,7 @@ async fn refusals_are_counted_by_code_and_reason_in_the_graph_and_in_rest() {
 #[tokio::test]
 async fn a_request_beyond_limits_that_are_only_measured_is_counted_and_logged_under_its_id() {
     telemetry::metrics();
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let log = Log::of_this_process();
     let world = World::with(&["--limits", "measure", "--limit-aliases", "1"]);
     let before = counted("graphql_limits_exceeded_total{reason=\"TOO_MANY_ALIASES\"}");
 
