@@ -12,6 +12,9 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 pub struct Signals {
     interrupt: Stream,
     terminate: Stream,
+    /// Heard for the sake of the children too: whoever started us in the background may have had it ignored, which they
+    /// would inherit, and dropped children are ended by it.
+    quit: Stream,
     /// None under `nohup`, whose very purpose is that it is not heard.
     hang_up: Option<Stream>,
 }
@@ -26,6 +29,7 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            quit: listen(SignalKind::quit())?,
             hang_up: if hang_up_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) },
         })
     }
@@ -41,6 +45,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::SIGINT,
             _ = self.terminate.recv() => Signal::SIGTERM,
+            _ = self.quit.recv() => Signal::SIGQUIT,
             _ = hang_up => Signal::SIGHUP,
         }
     }

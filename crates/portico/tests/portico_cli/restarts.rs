@@ -26,7 +26,8 @@ struct Counter {
 
 impl Consumer for Counter {
     fn name(&self) -> &'static str {
-        "order.counter"
+        // One whose queue is there from the start: an event that another consumer's queue takes does not wait for ours.
+        "payment.order_created"
     }
 
     fn events(&self) -> &'static [&'static str] {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -173,8 +173,18 @@ fn one_database_url_without_the_other_two_is_refused_in_one_line() {
 #[test]
 fn a_signal_while_the_backends_start_leaves_nothing_behind() {
     let folder = Folder::new();
-    let mut up = portico(&folder, &["up"]).spawn().unwrap();
-    eventually("a process of Postgres runs", || !processes_in(&folder).is_empty());
+    let up = portico(&folder, &["up"]);
+    // As a shell without job control starts what shall run in the background.
+    let mut unheard = Command::new("sh");
+    unheard.args(["-c", "trap '' INT QUIT; exec \"$0\" \"$@\""]).arg(up.get_program()).args(up.get_args());
+    for (name, value) in up.get_envs() {
+        match value {
+            Some(value) => unheard.env(name, value),
+            None => unheard.env_remove(name),
+        };
+    }
+    let mut up = unheard.stderr(Stdio::null()).spawn().unwrap();
+    eventually("a process of a backend runs", || !processes_in(&folder).is_empty());
     kill(Pid::from_raw(up.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert_eq!(code(up.wait().unwrap()), Ok(128 + 15));
     eventually("nothing runs", || processes_in(&folder).is_empty());
