@@ -14,6 +14,7 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
+    net::TcpStream,
     process::{Child, Command},
     time::{Instant, sleep, timeout},
 };
@@ -79,13 +80,13 @@ impl Process {
         Ok(Self { name: spec.name, child, log })
     }
 
-    /// Starts it and waits until `url` answers 200.
+    /// Starts it and waits until `url` answers 200 and somebody listens at `port`: a process opens its port once it is ready.
     ///
     /// # Errors
     /// When it can't be started, ends, or is not ready in time, with the end of its log.
-    pub(crate) async fn start_and_wait(spec: Spec, folder: &Path, url: &str) -> Result<Self> {
+    pub(crate) async fn start_and_wait(spec: Spec, folder: &Path, url: &str, port: u16) -> Result<Self> {
         let mut process = Self::start(spec, folder)?;
-        process.wait_until_ready(url).await?;
+        process.wait_until_ready(url, port).await?;
         Ok(process)
     }
 
@@ -105,13 +106,13 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until `url` answers 200.
+    /// Waits until `url` answers 200 and somebody listens at `port`.
     ///
     /// # Errors
     /// When it ends or is not ready in time, with the end of its log.
-    async fn wait_until_ready(&mut self, url: &str) -> Result<()> {
+    async fn wait_until_ready(&mut self, url: &str, port: u16) -> Result<()> {
         let until = Instant::now() + START;
-        while !is_ready(url).await {
+        while !is_ready(url).await || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
             self.must_run()?;
             if Instant::now() > until {
                 bail!("{} is not ready after {} s:\n{}", self.name, START.as_secs(), self.end_of_log());

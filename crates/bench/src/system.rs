@@ -70,7 +70,7 @@ impl System {
             let (port, admin) = (free_port()?, free_port()?);
             urls.push((variable(service, "GRPC_URL"), format!("http://127.0.0.1:{port}")));
             let spec = service_spec(service, backing, port, admin, &urls);
-            processes.push(Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
+            processes.push(Process::start_and_wait(spec, folder, &ready_at(admin), port).await?);
         }
         let mut environment = urls.clone();
         environment.push(amqp_url(backing, GATEWAY));
@@ -107,7 +107,7 @@ impl System {
             arguments: vec!["handler".into(), "--listen".into(), format!("127.0.0.1:{port}")],
             environment: self.urls.clone(),
         };
-        let process = Process::start_and_wait(spec, folder, &ready_at(port)).await?;
+        let process = Process::start_and_wait(spec, folder, &ready_at(port), port).await?;
         Ok((process, Way { name: HANDLER, url: format!("http://127.0.0.1:{port}/graphql") }))
     }
 
@@ -133,7 +133,7 @@ pub(crate) async fn start_embedded_in_memory(key: &Key, folder: &Path) -> Result
     arguments.extend(key.arguments());
     let environment = listen_variables(GATEWAY, port, admin).into();
     let spec = Spec { name: EMBEDDED, program: "bench", arguments, environment };
-    let process = Process::start_and_wait(spec, folder, &ready_at(admin)).await?;
+    let process = Process::start_and_wait(spec, folder, &ready_at(admin), port).await?;
     Ok((process, Way { name: EMBEDDED, url: format!("http://127.0.0.1:{port}/graphql") }))
 }
 
@@ -145,7 +145,7 @@ async fn start_gateway(
     let (port, admin) = (free_port()?, free_port()?);
     environment.extend(listen_variables(GATEWAY, port, admin));
     let spec = Spec { name, program: "gateway", arguments: vec![], environment };
-    let process = Process::start_and_wait(spec, folder, &ready_at(admin)).await?;
+    let process = Process::start_and_wait(spec, folder, &ready_at(admin), port).await?;
     Ok((process, Way { name, url: format!("http://127.0.0.1:{port}/graphql") }))
 }
 
@@ -166,7 +166,7 @@ pub(crate) async fn start_order_service(
         urls.push((variable(service, "GRPC_URL"), format!("http://127.0.0.1:{port}")));
         let mut spec = service_spec(service, backing, port, admin, &urls);
         spec.environment.push(("AMQP_URL".to_owned(), NOBODY.to_owned()));
-        processes.push(Process::start_and_wait(spec, folder, &ready_at(admin)).await?);
+        processes.push(Process::start_and_wait(spec, folder, &ready_at(admin), port).await?);
     }
     let (_, url) = urls.pop().context("the order service is not the last")?;
     Ok((processes, url))
