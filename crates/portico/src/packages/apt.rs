@@ -131,7 +131,7 @@ fn to_be_installed(line: &str) -> Option<String> {
     (!NEVER.contains(&plain)).then(|| format!("{name}={version}"))
 }
 
-/// `http://deb.debian.org/debian` of a line such as `'http://deb.debian.org/debian/dists/bookworm/InRelease' ...`.
+/// `http://mirror.example/debian` of a line such as `'http://mirror.example/debian/dists/bookworm/InRelease' ...`.
 fn archive_of<'a>(uris: &'a str, release: &str) -> Option<&'a str> {
     let end = format!("/dists/{release}/InRelease");
     uris.lines().find_map(|line| line.strip_prefix('\'')?.split_once('\'')?.0.strip_suffix(&end))
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn the_archive_is_the_one_that_has_this_release() {
-        let uris = "'http://deb.debian.org/debian-security/dists/bookworm-security/InRelease' a_InRelease 0 \n\
-                    'http://deb.debian.org/debian/dists/bookworm/InRelease' b_InRelease 0 \n";
-        assert_eq!(archive_of(uris, "bookworm"), Some("http://deb.debian.org/debian"));
+        let uris = "'http://mirror.example/debian-security/dists/bookworm-security/InRelease' a_InRelease 0 \n\
+                    'http://mirror.example/debian/dists/bookworm/InRelease' b_InRelease 0 \n";
+        assert_eq!(archive_of(uris, "bookworm"), Some("http://mirror.example/debian"));
         assert_eq!(archive_of(uris, "bullseye"), None);
     }
 

@@ -60,10 +60,11 @@ impl Server {
     ) -> Result<Self> {
         let folder = state.folder_of_backend(FOLDER, owner)?;
         let values = with_places(values, &folder, owner)?;
-        let (programs, values) = fitting(programs, values, &folder, owner).await?;
+        // Before nginx looks at its configuration too: for that it takes its ports for a moment.
         for name in ports_of(&values) {
             until_free(name, values.get(name)).await?;
         }
+        let (programs, values) = fitting(programs, values, &folder, owner).await?;
         let _ = fs::remove_file(pid_file(&folder));
         let spec = Spec {
             name: "nginx",

@@ -1,8 +1,6 @@
 //! One private node: Erlang's port mapper and the server, as our children, ready when a client can log in.
 
-use std::error::Error;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -72,16 +70,9 @@ struct Children {
 }
 
 /// It ended before it let anyone in; how, and its last words.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 struct Ended(String);
-
-impl fmt::Display for Ended {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl Error for Ended {}
 
 impl Node {
     /// Starts it on the data of the state folder, if it has any, with these accounts.
