@@ -89,7 +89,7 @@ ps: ## Which containers there are
 
 infra: ## Only Postgres and RabbitMQ, with ports on 127.0.0.1 for services that you run yourself
 	@scripts/secrets $(PORTICO)
-	@docker compose -f docker-compose.yml -f docker/infra.yml up --detach --wait
+	@COMPOSE_FILE="$${COMPOSE_FILE:-docker-compose.yml}:docker/infra.yml" docker compose up --detach --wait
 	@docker compose ps
 
 health: ## Ask each container for its health; fails when one is not well
