@@ -10,10 +10,9 @@ use proto::{
 };
 use runtime::{
     Refusal,
-    grpc::{CallContext, Transport, connect},
+    grpc::{CallContext, Client, Transport, connect},
 };
 use tonic::{Request, Response, Status};
-use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use crate::Config;
 
@@ -51,30 +50,22 @@ impl Clients {
 
 /// A client of each service, made once and shared by all requests.
 pub(crate) struct Services {
-    users: UserServiceClient<Transport>,
-    orders: OrderServiceClient<Transport>,
-    payments: PaymentServiceClient<Transport>,
+    users: UserServiceClient<Client>,
+    orders: OrderServiceClient<Client>,
+    payments: PaymentServiceClient<Client>,
 }
 
 impl Services {
     pub(crate) fn new(clients: Clients) -> Self {
-        let users = UserServiceClient::new(logged("user", clients.user));
-        let orders = OrderServiceClient::new(logged("order", clients.order));
-        let payments = PaymentServiceClient::new(logged("payment", clients.payment));
+        let users = UserServiceClient::new(Client::new("user", clients.user));
+        let orders = OrderServiceClient::new(Client::new("order", clients.order));
+        let payments = PaymentServiceClient::new(Client::new("payment", clients.payment));
         Self {
             users: users.max_decoding_message_size(LARGEST_ANSWER),
             orders: orders.max_decoding_message_size(LARGEST_ANSWER),
             payments: payments.max_decoding_message_size(LARGEST_ANSWER),
         }
     }
-}
-
-/// Tells the log about a service that can't be reached or takes too long, once for each call.
-fn logged(service: &'static str, transport: Transport) -> Transport {
-    BoxCloneSyncService::new(transport.map_err(move |status| {
-        tracing::warn!(service, code = ?status.code(), "a call to a service failed on its way");
-        status
-    }))
 }
 
 /// The calls of one client request: to whom, in whose name, and until when.
@@ -90,15 +81,15 @@ impl Calls {
         Self { services, context, at_most }
     }
 
-    pub(crate) fn users(&self) -> UserServiceClient<Transport> {
+    pub(crate) fn users(&self) -> UserServiceClient<Client> {
         self.services.users.clone()
     }
 
-    pub(crate) fn orders(&self) -> OrderServiceClient<Transport> {
+    pub(crate) fn orders(&self) -> OrderServiceClient<Client> {
         self.services.orders.clone()
     }
 
-    pub(crate) fn payments(&self) -> PaymentServiceClient<Transport> {
+    pub(crate) fn payments(&self) -> PaymentServiceClient<Client> {
         self.services.payments.clone()
     }
 

@@ -8,7 +8,7 @@ mod linger;
 mod server;
 mod tls;
 
-pub use client::{CallContext, Transport, connect, in_process};
+pub use client::{BatchSize, CallContext, CallLog, CallRecord, Client, Transport, connect, in_process};
 pub use guard::{GrpcService, Guard, Guarded, viewer};
 pub use server::Server;
 pub use tls::{TlsConfig, certificates, certificates_in};

@@ -14,7 +14,11 @@ use proto::user::v1::{
 use tokio::{sync::Mutex, time::Instant};
 use tonic::Status;
 
-use crate::{Clock, Kind, Refusal, Stop, admin::Check, grpc::Transport};
+use crate::{
+    Clock, Kind, Refusal, Stop,
+    admin::Check,
+    grpc::{Client, Transport},
+};
 
 /// How often revocations are asked for, and how often keys at most.
 const POLL: Duration = Duration::from_secs(2);
@@ -50,7 +54,7 @@ struct Shared {
 }
 
 struct Source {
-    users: UserServiceClient<Transport>,
+    users: UserServiceClient<Client>,
     keys_fetched: Option<Instant>,
 }
 
@@ -144,7 +148,7 @@ impl Sessions {
 
     /// Loads keys and revocations from the user service behind `users`, and follows them until `stop`.
     pub async fn follow(self, users: Transport, stop: Stop) {
-        let users = UserServiceClient::new(users);
+        let users = UserServiceClient::new(Client::new("user", users));
         *self.shared.source.lock().await = Some(Source { users: users.clone(), keys_fetched: None });
         let mut since = self.shared.clock.now() - TOKEN_LIFETIME;
         let mut ticks = tokio::time::interval(POLL);
@@ -166,7 +170,7 @@ impl Sessions {
     /// Fetches what was revoked since then, and the keys if none are known. Gives the time of its question.
     async fn poll(
         &self,
-        mut users: UserServiceClient<Transport>,
+        mut users: UserServiceClient<Client>,
         since: DateTime<Utc>,
     ) -> Result<DateTime<Utc>, Status> {
         let asked_at = self.shared.clock.now();

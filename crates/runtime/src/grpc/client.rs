@@ -1,30 +1,33 @@
-//! Clients: the transport to a service, and what each call carries.
+//! Clients: the transport to a service, what every call passes on its way there, and what it carries.
 
+mod call;
+mod context;
+mod log;
 mod replica;
 mod replicas;
+mod stack;
 mod target;
 #[cfg(test)]
 mod tests;
 mod unsent;
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
-use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
-use tonic::{
-    Request, Status, TimeoutExpired,
-    body::Body,
-    metadata::{Ascii, MetadataValue},
-};
+use tonic::{Status, TimeoutExpired, body::Body};
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use self::{
     replicas::Replicas,
     target::{Resolve, Target, by_the_system},
 };
-use super::{CLIENT_ADDRESS, Guarded, REQUEST_ID, TlsConfig, deadline, guard::GrpcService};
+use super::{Guarded, TlsConfig, guard::GrpcService};
 
-/// The way to a service, over the network or in the process: one type, so that no client is generic over it.
+pub use context::CallContext;
+pub use log::{BatchSize, CallLog, CallRecord};
+pub use stack::Client;
+
+/// The way to a service, over the network or in the process: one type, so that no client is generic over it. It has no
+/// end of its own: [`Client`] puts one to each call.
 pub type Transport = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 /// The way to the service at `urls`: one such as `http://order:50052`, or `https` with what `tls` says, or several separated
@@ -40,13 +43,9 @@ pub fn connect(urls: &str, tls: &TlsConfig) -> anyhow::Result<Transport> {
 /// The same, with names resolved by `resolve`.
 fn connect_by(urls: &str, tls: &TlsConfig, resolve: Resolve) -> anyhow::Result<Transport> {
     let replicas = Replicas::new(Target::all(urls, tls)?, resolve);
-    // The deadline stands outside the channels, which wait for ever for a connection.
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Body>| {
         let replicas = replicas.clone();
-        async move {
-            let time = deadline::requested(request.headers());
-            deadline::within(time, replicas.call(request)).await?
-        }
+        async move { replicas.call(request).await }
     })))
 }
 
@@ -63,59 +62,4 @@ fn unreached(error: &(dyn Error + 'static)) -> Status {
 /// The way to a service in this process. The guard around it is the same as over the network.
 pub fn in_process<S: GrpcService>(service: Guarded<S>) -> Transport {
     BoxCloneSyncService::new(service.map_err(|never| match never {}))
-}
-
-/// What every call on behalf of one client request carries: whose it is, and until when it is of use.
-#[derive(Clone, Debug)]
-pub struct CallContext {
-    authorization: Option<MetadataValue<Ascii>>,
-    request_id: Option<MetadataValue<Ascii>>,
-    client_address: Option<MetadataValue<Ascii>>,
-    deadline: Instant,
-}
-
-impl CallContext {
-    /// A context whose calls end at `deadline`, for an anonymous client.
-    pub fn new(deadline: Instant) -> Self {
-        Self { authorization: None, request_id: None, client_address: None, deadline }
-    }
-
-    /// With the client's access token. One that is no header value is left out; the guard refuses the call then.
-    pub fn with_token(mut self, token: &SecretString) -> Self {
-        self.authorization =
-            format!("Bearer {}", token.expose_secret()).parse().ok().map(|mut value: MetadataValue<_>| {
-                value.set_sensitive(true);
-                value
-            });
-        self
-    }
-
-    /// With the id under which log lines of this request are found.
-    pub fn with_request_id(mut self, id: &str) -> Self {
-        self.request_id = id.parse().ok();
-        self
-    }
-
-    /// With the client's address.
-    pub fn with_client_address(mut self, address: std::net::IpAddr) -> Self {
-        self.client_address = address.to_string().parse().ok();
-        self
-    }
-
-    /// The request that carries `message` to a service, with no more time than is left or than `at_most`.
-    pub fn request<T>(&self, message: T, at_most: Duration) -> Request<T> {
-        let mut request = Request::new(message);
-        request.set_timeout(self.deadline.saturating_duration_since(Instant::now()).min(at_most));
-        let metadata = request.metadata_mut();
-        for (name, value) in [
-            ("authorization", &self.authorization),
-            (REQUEST_ID, &self.request_id),
-            (CLIENT_ADDRESS, &self.client_address),
-        ] {
-            if let Some(value) = value {
-                metadata.insert(name, value.clone());
-            }
-        }
-        request
-    }
 }
