@@ -26,6 +26,7 @@ fn main() -> anyhow::Result<()> {
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("descriptors.bin"), &descriptors)?;
     fs::write(out.join("access.rs"), access_table(&compiler.descriptor_pool())?)?;
+    fs::write(out.join("rpcs.rs"), rpc_list(&compiler.descriptor_pool()))?;
     fs::write(out.join("events.rs"), event_table(&compiler.descriptor_pool())?)?;
     // One set of well-known types in both forms, so that a message needs no conversion on its way into an event.
     tonic_prost_build::configure()
@@ -56,6 +57,16 @@ fn access_table(pool: &DescriptorPool) -> anyhow::Result<String> {
     }
     table.push_str("    _ => 0,\n}\n");
     Ok(table)
+}
+
+/// The paths of all RPCs.
+fn rpc_list(pool: &DescriptorPool) -> String {
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let paths: Vec<_> =
+        methods.map(|method| format!("/{}/{}", method.parent_service().full_name(), method.name())).collect();
+    format!(
+        "/// The paths of all RPCs: `/user.v1.UserService/GetUser`.\npub const RPCS: &[&str] = &{paths:?};\n"
+    )
 }
 
 /// An implementation of `DomainEvent` for each message with the `common.v1.event` option, and the list of them.

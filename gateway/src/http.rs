@@ -44,7 +44,10 @@ use runtime::{Kind, Refusal};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use crate::server::Connection;
+use crate::{
+    measure::{self, Timed},
+    server::Connection,
+};
 use execute::Answer;
 use negotiate::{Accepted, MediaType, Streams};
 use read::Inquiry;
@@ -79,7 +82,7 @@ const TELL_COST: &str = "x-portico-cost";
 /// Answers a GraphQL request.
 pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let started = Instant::now();
-    let id = RequestId::of_request(&request);
+    let (id, method) = (RequestId::of_request(&request), request.method().clone());
     let id = id.as_str();
     let accepted = Accepted::of(request.headers());
     let media_type = accepted.as_ref().map_or(MediaType::Json, |accepted| accepted.media_type);
@@ -87,8 +90,7 @@ pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> 
     let work = answer(&edge, request, accepted, id, started + edge.request_timeout).instrument(span);
     let outcome = timeout(edge.request_timeout, work).await.unwrap_or_else(|_| Err(timed_out()));
     let response = outcome.unwrap_or_else(|refused| respond::respond(Err(refused), media_type, id));
-    metrics::histogram!("graphql_request_duration_seconds", "status" => response.status().as_str().to_owned())
-        .record(started.elapsed().as_secs_f64());
+    measure::graphql(&method, response.status(), started.elapsed());
     response
 }
 
@@ -168,11 +170,30 @@ enum Outcome {
     Subscription(Subscription),
 }
 
-/// The way of an operation that was read through the other stages, whatever carries it.
-async fn run(edge: &Arc<Edge>, asked: Asked<'_>, mut inquiry: Inquiry<'_>) -> Result<Outcome, Refused> {
+/// Runs an operation that was read, whatever carries it, and counts it.
+async fn run(edge: &Arc<Edge>, asked: Asked<'_>, inquiry: Inquiry<'_>) -> Result<Outcome, Refused> {
+    let mut timed = Timed::begin();
+    let outcome = pass(edge, asked, inquiry, &mut timed).await;
+    match &outcome {
+        Ok(Outcome::Answer(answer)) => timed.ran(!answer.errors.is_empty()),
+        Ok(Outcome::Subscription(_)) => timed.ran(false),
+        Err(_) => timed.refused(),
+    }
+    outcome
+}
+
+/// The way of an operation through the other stages.
+async fn pass(
+    edge: &Arc<Edge>,
+    asked: Asked<'_>,
+    mut inquiry: Inquiry<'_>,
+    timed: &mut Timed,
+) -> Result<Outcome, Refused> {
     let Asked { caller, id, deadline, streams, tells_cost } = asked;
     let found = persisted::find(edge, &mut inquiry, caller.viewer)?;
+    timed.is_named(found.named.as_ref());
     let checked = check::check(edge, &found.document, &inquiry, caller.viewer)?;
+    timed.is(checked.operation);
     let standing = checked.charge(edge, &caller).map_err(Refused::by_kind)?;
     let document = found.keep(edge, &inquiry.query);
     let operation = checked.operation;

@@ -12,6 +12,7 @@ mod graphql;
 mod http;
 mod ide;
 mod jwks;
+pub mod measure;
 mod rest;
 mod server;
 

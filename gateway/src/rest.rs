@@ -38,6 +38,11 @@ fn routes() -> Routes {
         .and(payments::routes())
 }
 
+/// The paths of all routes, as the router has them.
+pub(crate) fn paths() -> Vec<String> {
+    routes().into_document().paths.paths.into_keys().map(|path| format!("{ROOT}{path}")).collect()
+}
+
 /// REST, whole. `shows_page` adds the document and a page to try it.
 pub(crate) fn router(edge: Arc<Edge>, shows_page: bool) -> Router {
     let router = routes()

@@ -72,6 +72,7 @@ pub struct DeclaredEvent {
 }
 
 include!(concat!(env!("OUT_DIR"), "/events.rs"));
+include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
 
 #[cfg(test)]
 mod tests {
@@ -84,6 +85,8 @@ mod tests {
         assert_eq!(access("/user.v1.UserService/GetUser"), Access::SignedIn);
         assert_eq!(access("/order.v1.OrderService/UpsertProduct"), Access::Admin);
         assert_eq!(access("/user.v1.UserService/DropTables"), Access::Unspecified);
+        assert!(RPCS.contains(&"/user.v1.UserService/GetUser"));
+        assert!(RPCS.iter().all(|path| access(path) != Access::Unspecified));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, RwLock},
+    sync::{Arc, LazyLock, RwLock},
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use metrics::Counter;
 use moka::sync::Cache;
 
 use crate::{Claims, PublicKey, Revocations, TOKEN_LIFETIME, Viewer, keys::TOKEN_TYPE};
@@ -16,6 +17,12 @@ use crate::{Claims, PublicKey, Revocations, TOKEN_LIFETIME, Viewer, keys::TOKEN_
 const LONGEST_TOKEN: usize = 4096;
 /// How many verified tokens a process remembers: about 20 MB when full.
 const REMEMBERED_TOKENS: u64 = 100_000;
+
+/// How often a token was one of those, and how often not.
+static LOOKS: LazyLock<[Counter; 2]> = LazyLock::new(|| {
+    ["hit", "miss"]
+        .map(|outcome| metrics::counter!("cache_requests_total", "cache" => "tokens", "outcome" => outcome))
+});
 
 /// Why a token is not accepted. None tells more than its holder may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +113,7 @@ impl Verifier {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         let remembered = self.verified.get(&fingerprint);
+        LOOKS[usize::from(remembered.is_none())].increment(1);
         let viewer = match remembered {
             Some(viewer) => viewer,
             None => self.check_signature(token)?,

@@ -7,9 +7,7 @@ use runtime::{Stop, grpc::certificates};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use crate::{
-    Bus, CloudEvent, Consumer, Outbox, RabbitMq, bus::Patience, dead_letters, event::SealedEvent, relay,
-};
+use crate::{Bus, CloudEvent, Consumer, Outbox, RabbitMq, bus::Patience, event::SealedEvent, measure, relay};
 
 /// How RabbitMQ is reached.
 #[derive(Args, Clone, Debug)]
@@ -58,7 +56,7 @@ impl Broker {
     /// Runs a service's part in events until `stop`: the relay of its `outbox`, and its `consumers` (which the
     /// in-process bus already knows, since it was made with those of all services).
     pub async fn serve(self, outbox: Outbox, consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
-        consumers.iter().for_each(|consumer| dead_letters::count_from_nothing(consumer.name()));
+        consumers.iter().for_each(|consumer| measure::count_from_nothing(consumer.name()));
         let relay = relay::run(outbox, self.clone(), stop.clone());
         match self {
             Self::InProcess(bus) => {

@@ -12,6 +12,7 @@ use crate::{
     CloudEvent, Consumer, Failure, Heard, Listener,
     dead_letters::{self, store},
     inbox::{self, Attempt},
+    measure,
 };
 
 /// How many events one consumer handles at once. Each holds a connection of the pool that also serves requests.
@@ -64,6 +65,7 @@ struct Subscription {
 impl Bus {
     /// A bus to these consumers, with the default [`Retries`]. Their names differ: inbox rows are known by them.
     pub fn new(consumers: Vec<Arc<dyn Consumer>>) -> Self {
+        runtime::measure::describe(measure::METRICS);
         let subscribe = |consumer| Subscription { consumer, slots: Semaphore::new(AT_ONCE) };
         let (live, _) = broadcast::channel(LIVE);
         Self {
@@ -134,7 +136,7 @@ impl Subscription {
         let mut delay = retries.first;
         loop {
             let settled = match self.attempt(event).await {
-                Attempt::Done => true,
+                Attempt::Done | Attempt::Repeated => true,
                 Attempt::Unreachable(error) => {
                     tracing::debug!(consumer = self.consumer.name(), %error, "the consumer's database can't be asked");
                     false

@@ -112,12 +112,6 @@ impl DeadLetters {
     }
 }
 
-/// Begins to count at nothing: a counter that appears with its first dead letter never grew, for whoever watches it.
-pub(crate) fn count_from_nothing(consumer: &'static str) {
-    metrics::counter!("event_retries_total", "consumer" => consumer).increment(0);
-    metrics::counter!("dead_letters_total", "consumer" => consumer).increment(0);
-}
-
 /// Tells that an event failed and comes again.
 pub(crate) fn tell_retry(consumer: &'static str, event: &str, failed: u32, reason: &str) {
     metrics::counter!("event_retries_total", "consumer" => consumer).increment(1);

@@ -10,9 +10,9 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use runtime::postgres::is_away;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::{CloudEvent, Consumer, Failure};
+use crate::{CloudEvent, Consumer, Failure, measure};
 
 /// How long one try may take, so that a handler that hangs does not keep its aggregate's later events for ever.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -23,8 +23,10 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// How a try ended.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// The effect is there, from this try or an earlier one, or the event rests as a dead letter.
+    /// The effect is there.
     Done,
+    /// It was there before, or the event rests as a dead letter.
+    Repeated,
     /// The consumer's handler failed.
     Failed(Failure),
     /// The database could not be asked, or went away meanwhile: no fault of the event.
@@ -33,12 +35,15 @@ pub(crate) enum Attempt {
 
 /// Tries to handle an event.
 pub(crate) async fn attempt(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
+    let started = Instant::now();
     let outcome = timeout(DEADLINE, AssertUnwindSafe(handle(consumer, event)).catch_unwind()).await;
-    match outcome {
+    let attempt = match outcome {
         Ok(Ok(attempt)) => attempt,
         Ok(Err(panic)) => Attempt::Failed(Failure::Retry(format!("it panicked: {}", message(&*panic)))),
         Err(_elapsed) => Attempt::Failed(Failure::Retry(format!("it took longer than {DEADLINE:?}"))),
-    }
+    };
+    measure::tried(consumer.name(), &attempt, started.elapsed());
+    attempt
 }
 
 /// An early return drops the transaction, which rolls it back.
@@ -49,7 +54,7 @@ async fn handle(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
     };
     match store::claim_in_tx(&mut tx, consumer.name(), event.id).await {
         Ok(true) => {}
-        Ok(false) => return Attempt::Done,
+        Ok(false) => return Attempt::Repeated,
         Err(error) => return Attempt::Unreachable(error),
     }
     if let Err(failure) = consumer.handle(&mut tx, event).await {

@@ -11,6 +11,7 @@ mod consumer;
 pub mod dead_letters;
 mod event;
 mod inbox;
+pub mod measure;
 mod outbox;
 mod part;
 mod rabbitmq;

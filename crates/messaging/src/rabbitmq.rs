@@ -16,7 +16,7 @@ use runtime::Stop;
 
 pub(crate) use self::dead_letters::DeadLetters;
 use self::{connection::Address, consumer::Ways, publisher::Publisher, topology::RETRY_DELAYS};
-use crate::{BrokerConfig, Consumer, Listener, bus::Patience, event::SealedEvent};
+use crate::{BrokerConfig, Consumer, Listener, bus::Patience, event::SealedEvent, measure};
 
 /// A connection to the RabbitMQ that the settings name, for a command that is over in a moment.
 ///
@@ -43,6 +43,7 @@ impl RabbitMq {
     /// # Errors
     /// When the URL is none, or doesn't go with the authority to trust.
     pub fn new(config: &BrokerConfig, name: &str) -> anyhow::Result<Self> {
+        runtime::measure::describe(measure::METRICS);
         let address = |what| Address::new(config, format!("{name} {what}"));
         let ways = Ways {
             consuming: address("consuming")?,

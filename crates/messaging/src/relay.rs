@@ -23,7 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{leader::Leader, lines::Lines};
-use crate::{Broker, Outbox, bus::Patience, store::Row};
+use crate::{Broker, Outbox, bus::Patience, measure, store::Row};
 
 /// How often the outbox is looked at when nothing wakes the relay.
 const POLL: Duration = Duration::from_secs(1);
@@ -57,6 +57,7 @@ pub enum RelayError {
 /// at the start or later, is waited for. What is being handled at `stop` is rolled back, and told at the next start.
 pub async fn run(outbox: Outbox, broker: Broker, stop: Stop) {
     let source = outbox.source;
+    measure::leads(source, false);
     let mut said = None;
     while let Some(lead) = stop.run_until_cancelled(Box::pin(Leader::wait(&outbox))).await {
         match lead {
@@ -85,6 +86,7 @@ async fn lead_until_lost(
     broker: &Broker,
     stop: &Stop,
 ) -> Option<RelayError> {
+    measure::leads(outbox.source, true);
     let mut turn = Turn::new(leader, outbox, broker, Patience::Wait);
     let lost = tokio::select! {
         lost = turn.go_on() => lost.err(),
@@ -209,7 +211,8 @@ impl<'a> Turn<'a> {
         ended.retain(|delivery| delivery.told);
         let ids: Vec<_> = ended.iter().map(|delivery| delivery.id).collect();
         self.leader.mark(&ids).await?;
-        metrics::counter!("events_told_total", "source" => self.outbox.source).increment(ids.len() as u64);
+        metrics::counter!("messaging_client_sent_messages_total", "source" => self.outbox.source)
+            .increment(ids.len() as u64);
         for delivery in ended {
             if let Some(next) = self.lines.next(delivery.subject) {
                 self.deliver(next);

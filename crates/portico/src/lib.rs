@@ -18,7 +18,7 @@
 //! | [`environment`] | every variable that this crate reads |
 //!
 //! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`broker`],
-//! [`documents`], [`nginx`], [`openapi`], [`sdl`], [`with`].
+//! [`documents`], [`metrics`], [`nginx`], [`openapi`], [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
@@ -32,6 +32,7 @@ pub mod down;
 pub mod env;
 pub mod environment;
 pub mod events;
+pub mod metrics;
 pub mod migrate;
 pub mod nginx;
 pub mod openapi;
@@ -88,6 +89,8 @@ enum Command {
     Sdl,
     /// Print the document of the REST interface (OpenAPI 3.1)
     Openapi,
+    /// Print what the processes measure (docs/metrics.md)
+    Metrics,
     /// Run a command beside throw-away backends whose URLs it finds in its environment
     With(with::With),
 }
@@ -127,6 +130,7 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
         Command::Documents(documents) => documents.run(),
         Command::Sdl => sdl::run(),
         Command::Openapi => openapi::run(),
+        Command::Metrics => metrics::run(),
         Command::Up(up) => up.run(&environment, progress).await,
         Command::With(with) => with.run(&environment, progress).await,
     }

@@ -6,7 +6,7 @@ use axum::{Router, extract::State, http::StatusCode, routing::get};
 use futures::future::{BoxFuture, FutureExt};
 use tokio::net::TcpListener;
 
-use crate::{Stop, telemetry};
+use crate::{Stop, measure::process, telemetry};
 
 /// How long [`until_ready`] waits at most, and how often it looks.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -77,6 +77,7 @@ pub async fn serve(listener: TcpListener, checks: Vec<Check>, stop: Stop) -> std
 /// Checks anew: whoever watches the metrics has no other way to learn whether this process is ready.
 async fn metrics(State(state): State<Arc<(Vec<Check>, Stop)>>) -> String {
     readiness(&state.0).await;
+    process::tell_memory();
     telemetry::metrics().map(|metrics| metrics.render()).unwrap_or_default()
 }
 

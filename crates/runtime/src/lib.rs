@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod health;
 pub mod idempotency;
 pub mod lifecycle;
+pub mod measure;
 pub mod migrate;
 pub mod page;
 pub mod postgres;

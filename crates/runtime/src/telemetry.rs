@@ -10,8 +10,10 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use crate::measure;
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -74,13 +76,23 @@ pub async fn keep_metrics_small() {
     }
 }
 
-/// The metrics of this process. The recorder is global, as the `metrics` macros ask for, so there is one.
+/// The upper ends of histograms of durations, in seconds.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Those of histograms of how many come together.
+const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+
+/// The metrics of this process. The recorder is global, as the `metrics` macros ask for, so there is one. Handles that were
+/// made before this was called first tell nobody anything.
 pub fn metrics() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    HANDLE
-        .get_or_init(|| {
-            let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-            PrometheusBuilder::new().set_buckets(&buckets).ok()?.install_recorder().ok()
-        })
-        .as_ref()
+    HANDLE.get_or_init(|| install().ok()).as_ref()
+}
+
+fn install() -> Result<PrometheusHandle, BuildError> {
+    let sizes = Matcher::Suffix("_size".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets(SECONDS)?.set_buckets_for_metric(sizes, SIZES)?;
+    let handle = builder.install_recorder()?;
+    measure::describe(measure::METRICS);
+    measure::process::tell_start();
+    Ok(handle)
 }

@@ -10,13 +10,14 @@ use std::{
     hash::Hash,
     marker::PhantomData,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use dataloader::{BatchFn, cached};
 use futures::future::{BoxFuture, join_all};
 use runtime::{Refusal, page::MAX_BATCH};
 
-use crate::clients::Calls;
+use crate::{clients::Calls, measure};
 
 /// How often a key yields before it is fetched. All fields of a level ask for theirs in one turn of the request's task,
 /// so one is enough, and each polls the whole request again. It is enough because the request runs without tokio's budget
@@ -28,6 +29,11 @@ pub(super) type Fetched<S> = Result<Vec<(<S as Source>::Key, <S as Source>::Valu
 
 /// Where the values of a loader come from.
 pub(super) trait Source: Sized + Send + Sync + 'static {
+    /// As it is counted: what it fetches, and by what.
+    const NAME: &'static str;
+    /// The edge, as type and field, whose rows each ask it by a key of their own, and that it therefore measures.
+    const EDGE: Option<(&'static str, &'static str)> = None;
+
     /// By what they are asked for.
     type Key: Clone + Debug + Eq + Hash + Send + Sync + 'static;
     /// What they are.
@@ -124,7 +130,12 @@ pub(super) type Outcomes<S> = HashMap<<S as Source>::Key, Outcome<<S as Source>:
 
 impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
     async fn load(&mut self, keys: &[S::Key]) -> Outcomes<S> {
+        let started = Instant::now();
         let parts = join_all(keys.chunks(MAX_BATCH).map(|keys| self.fetch(keys.to_vec()))).await;
+        if let Some((of, field)) = S::EDGE {
+            let failed = parts.iter().any(|part| part.values().next().is_some_and(Result::is_err));
+            measure::edge(of, field, started.elapsed(), failed);
+        }
         let whole = parts.into_iter().reduce(|mut whole, part| {
             whole.extend(part);
             whole
@@ -135,6 +146,7 @@ impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
 
 impl<S: Source> Batch<S> {
     async fn fetch(&self, keys: Vec<S::Key>) -> Outcomes<S> {
+        measure::batch(S::NAME, keys.len());
         outcomes::<S>(S::fetch(&self.calls, &keys).await, keys)
     }
 }
@@ -187,6 +199,7 @@ pub(super) mod tests {
     struct SlowAtFirst;
 
     impl Source for SlowAtFirst {
+        const NAME: &'static str = "slow";
         type Key = u8;
         type Value = u8;
 
@@ -215,6 +228,7 @@ pub(super) mod tests {
     struct Refusing;
 
     impl Source for Refusing {
+        const NAME: &'static str = "refusing";
         type Key = u8;
         type Value = u8;
 

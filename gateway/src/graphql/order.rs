@@ -250,6 +250,8 @@ impl Loaders {
 struct ById;
 
 impl Source for ById {
+    const NAME: &'static str = "orders_by_id";
+
     type Key = Uuid;
     type Value = v1::Order;
 
@@ -266,6 +268,9 @@ impl Source for ById {
 struct ByUser;
 
 impl Source for ByUser {
+    const NAME: &'static str = "orders_by_user";
+    const EDGE: Option<(&'static str, &'static str)> = Some(("User", "orders"));
+
     type Key = (Uuid, i32);
     type Value = Vec<Arc<v1::Order>>;
 

@@ -224,6 +224,8 @@ impl Loaders {
 struct ById;
 
 impl Source for ById {
+    const NAME: &'static str = "payments_by_id";
+
     type Key = Uuid;
     type Value = v1::Payment;
 
@@ -241,6 +243,8 @@ impl Source for ById {
 struct ByOrder;
 
 impl Source for ByOrder {
+    const NAME: &'static str = "payments_by_order";
+
     type Key = Uuid;
     type Value = v1::Payment;
 

@@ -110,6 +110,8 @@ impl Loaders {
 struct ById;
 
 impl Source for ById {
+    const NAME: &'static str = "products_by_id";
+
     type Key = String;
     type Value = v1::Product;
 

@@ -173,6 +173,8 @@ impl Loaders {
 struct ById;
 
 impl Source for ById {
+    const NAME: &'static str = "users_by_id";
+
     type Key = Uuid;
     type Value = v1::User;
 

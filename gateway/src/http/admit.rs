@@ -54,7 +54,7 @@ impl Admission {
 
     /// Tells the metrics how many are under way.
     pub(crate) fn tell(&self) {
-        metrics::gauge!("requests_under_way").set(self.under_way() as f64);
+        metrics::gauge!("http_server_active_requests").set(self.under_way() as f64);
     }
 
     /// How many are under way.

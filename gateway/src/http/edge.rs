@@ -28,6 +28,7 @@ use crate::{
     config::StreamConfig,
     events::Hub,
     graphql::{PublicFields, Schema, Validation, schema},
+    measure,
 };
 
 /// What all requests share.
@@ -67,6 +68,7 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) fn new(config: &Config, services: Arc<Services>, sessions: Sessions) -> Self {
+        measure::start();
         let [schema, suggesting, unvalidating] =
             [Validation::Strict, Validation::Suggesting, Validation::Skipped].map(schema);
         let documents = Documents::new(config.document_cache_bytes, Costs::of(&crate::sdl()));

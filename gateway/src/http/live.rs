@@ -32,11 +32,6 @@ struct State {
 impl Live {
     /// Lets each user have so many streams.
     pub(super) fn new(sessions: Sessions, per_user: usize) -> Self {
-        // Counted from nothing: what appears with its first event never grew, for whoever watches it.
-        metrics::gauge!("graphql_streams").increment(0);
-        for by in ["write", "window"] {
-            metrics::counter!("slow_readers_total", "by" => by).increment(0);
-        }
         Self { sessions, per_user, state: Mutex::default() }
     }
 

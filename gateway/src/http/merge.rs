@@ -29,6 +29,7 @@ use super::{
     read::Inquiry,
     respond::Refused,
 };
+use crate::measure::MERGED;
 
 /// Runs a query for public fields, or waits for the same one that is under way. The services find it by the id of the
 /// request that began it.
@@ -126,9 +127,10 @@ impl Merge {
     {
         let mut runs = lock(&self.runs);
         if let Some(run) = runs.get(&key).and_then(|entry| entry.run.upgrade()) {
-            metrics::counter!("graphql_merged_total").increment(1);
+            MERGED.count(true);
             return run;
         }
+        MERGED.count(false);
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let under_way = UnderWay { runs: self.runs.clone(), key: key.clone(), number };
         let shared = begin(run(), under_way).shared();

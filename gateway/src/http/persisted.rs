@@ -20,7 +20,10 @@ use super::{
     read::{self, Inquiry},
     respond::Refused,
 };
-use crate::config::Switch;
+use crate::{
+    config::Switch,
+    measure::{Named, PERSISTED},
+};
 
 /// The only version of the protocol that there is.
 const VERSION: u32 = 1;
@@ -32,6 +35,8 @@ const BYTES_PER_DOCUMENT: usize = 200;
 /// The document of a request.
 pub(super) struct Found {
     pub(super) document: Arc<Document>,
+    /// The trusted name under which its operations are counted, if it has one.
+    pub(super) named: Option<Arc<Named>>,
     /// Under which hash it is to be kept, if it passes what is checked next.
     unknown: Option<Hash>,
 }
@@ -43,14 +48,15 @@ pub(super) fn find(edge: &Edge, inquiry: &mut Inquiry<'_>, viewer: Option<Viewer
     if name.is_none() && inquiry.query.is_empty() {
         return Err(read::without_query());
     }
-    if let Some(document) = edge.trusted.find(name, inquiry)? {
-        return Ok(Found { document, unknown: None });
+    if let Some(entry) = edge.trusted.find(name, inquiry)? {
+        let (document, named) = (entry.document.clone(), Some(entry.named.clone()));
+        return Ok(Found { document, named, unknown: None });
     }
     edge.trusted.admit(inquiry, viewer)?;
     let unknown = name.map(|name| edge.persisted.find(name, inquiry)).transpose()?.flatten();
     let document = edge.documents.parse(&inquiry.query, &edge.limits)?;
     edge.trusted.judge(inquiry, &document)?;
-    Ok(Found { document, unknown })
+    Ok(Found { document, named: None, unknown })
 }
 
 impl Found {
@@ -162,7 +168,9 @@ impl Persisted {
             }
             return Ok(hash.filter(|hash| !texts.contains_key(hash)));
         }
-        let text = hash.and_then(|hash| texts.get(&hash)).ok_or_else(not_found)?;
+        let text = hash.and_then(|hash| texts.get(&hash));
+        PERSISTED.count(text.is_some());
+        let text = text.ok_or_else(not_found)?;
         inquiry.query = text.to_string().into();
         Ok(None)
     }

@@ -21,8 +21,3 @@ pub(crate) fn tell(response: &mut Response, refusal: &Refusal) {
         rate::tell_exceeded(headers, refusal, seconds);
     }
 }
-
-/// Counts a refusal that a client is told.
-pub(crate) fn count(code: &'static str, reason: &str) {
-    metrics::counter!("refusals_total", "code" => code, "reason" => reason.to_owned()).increment(1);
-}

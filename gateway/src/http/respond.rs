@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{execute::Answer, negotiate::MediaType, refusal};
-use crate::graphql;
+use crate::{graphql, measure};
 
 /// A request of which nothing ran.
 #[derive(Clone)]
@@ -202,12 +202,12 @@ fn tell(error: &mut ServerError, request_id: &str) {
     let mut extensions = ErrorExtensionValues::default();
     match error.source::<Refusal>() {
         Some(refusal) => {
-            refusal::count(refusal.kind.code(), &refusal.reason);
+            measure::refused(refusal.kind.code(), &refusal.reason);
             tell_refusal(&mut extensions, refusal);
         }
         None => {
             let (code, reason) = (Kind::BadInput.code(), "GRAPHQL_INVALID");
-            refusal::count(code, reason);
+            measure::refused(code, reason);
             extensions.set("code", code);
             extensions.set("reason", reason);
         }

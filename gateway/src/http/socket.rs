@@ -97,6 +97,8 @@ async fn serve(edge: Arc<Edge>, mut socket: Socket, caller: Caller, speaks: bool
         true => Session::begin(edge, caller, &mut socket, stop).await,
         false => Some(close::OTHER_PROTOCOL),
     };
+    let ended = close.map_or("gone", |close| close.name);
+    metrics::counter!("graphql_sockets_closed_total", "reason" => ended).increment(1);
     match close {
         Some(close) => hang_up(socket, close).await,
         // The answer to a goodbye is written by whoever reads or writes next (RFC 6455, section 5.5.1, asks for it).
@@ -107,7 +109,6 @@ async fn serve(edge: Arc<Edge>, mut socket: Socket, caller: Caller, speaks: bool
 /// Says why, and waits a moment for the client to hear it: a connection that is cut with bytes unread loses what was
 /// said last.
 async fn hang_up(mut socket: Socket, close: Close) {
-    metrics::counter!("graphql_sockets_closed_total", "code" => close.code.to_string()).increment(1);
     let goodbye = async {
         socket.send(Message::Close(Some(close.into()))).await?;
         loop {

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     Config,
     config::{DocumentConfig, Trusting},
+    measure::Named,
 };
 use manifest::Operation;
 
@@ -41,9 +42,12 @@ pub(super) struct Trusted {
     told: Cache<Hash, ()>,
 }
 
-struct Entry {
+/// One of them.
+pub(super) struct Entry {
     text: Box<str>,
-    document: Arc<Document>,
+    pub(super) document: Arc<Document>,
+    /// Under its name, which is ours and not a client's, it is counted.
+    pub(super) named: Arc<Named>,
 }
 
 impl Trusted {
@@ -52,9 +56,10 @@ impl Trusted {
         let (mut by_name, mut by_text) = (HashMap::new(), HashMap::new());
         let used = config.trusted_documents.iter().filter(|_| config.trusted_documents_mode != Trusting::Off);
         for operation in used.flat_map(|manifest| manifest.operations()) {
-            let Operation { id, body, .. } = operation;
+            let Operation { id, body, name, .. } = operation;
             let Ok(document) = documents.parse(body, limits) else { continue };
-            let entry = Arc::new(Entry { text: body.as_str().into(), document });
+            let named = Arc::new(Named::new(name));
+            let entry = Arc::new(Entry { text: body.as_str().into(), document, named });
             by_name.insert(Hash::of(body).to_string().into(), entry.clone());
             by_name.insert(id.as_str().into(), entry.clone());
             by_text.insert(body.as_str().into(), entry);
@@ -68,12 +73,12 @@ impl Trusted {
         &self,
         name: Option<&str>,
         inquiry: &mut Inquiry<'_>,
-    ) -> Result<Option<Arc<Document>>, Refused> {
+    ) -> Result<Option<&Entry>, Refused> {
         if self.mode == Trusting::Off {
             return Ok(None);
         }
         let Some(name) = name else {
-            return Ok(self.by_text.get(inquiry.query.as_ref()).map(|entry| entry.document.clone()));
+            return Ok(self.by_text.get(inquiry.query.as_ref()).map(AsRef::as_ref));
         };
         let Some(entry) = self.by_name.get(name) else { return Ok(None) };
         if inquiry.query.is_empty() {
@@ -86,7 +91,7 @@ impl Trusted {
                 message,
             )));
         }
-        Ok(Some(entry.document.clone()))
+        Ok(Some(entry))
     }
 
     /// Whether another document may be looked at: an admin's may, since tools ask for the schema by their own.

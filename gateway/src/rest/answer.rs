@@ -15,7 +15,10 @@ use utoipa::{
 };
 
 use super::page::Standing;
-use crate::http::{Refused, refusal};
+use crate::{
+    http::{Refused, refusal},
+    measure,
+};
 
 /// What a handler comes to.
 pub(super) type Outcome<T> = Result<Answer<T>, Failure>;
@@ -205,7 +208,7 @@ pub(super) fn finish(response: &mut Response, id: &str) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(header::CONTENT_LENGTH);
     refusal::tell(response, &refusal);
-    refusal::count(refusal.kind.code(), &refusal.reason);
+    measure::refused(refusal.kind.code(), &refusal.reason);
     match serde_json::to_vec(&Failed { error: Reason::of(refusal, id) }) {
         Ok(body) => *response.body_mut() = body.into(),
         Err(error) => tracing::error!(%error, "a failure can't be written as JSON"),

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -14,7 +14,10 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::answer::{self, Failure};
-use crate::http::{Caller, Edge, RequestId, Standing, check_forgery, identify, takes_json, timed_out};
+use crate::{
+    http::{Caller, Edge, RequestId, Standing, check_forgery, identify, takes_json, timed_out},
+    measure,
+};
 
 /// What the stages found out about a request.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ pub(super) struct Asking {
 pub(super) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of_request(&request);
+    let (method, path) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let span = tracing::info_span!("rest", request_id = id.as_str());
     let mut standing = None;
     let deadline = started + edge.request_timeout;
@@ -46,8 +50,8 @@ pub(super) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: 
     if response.headers().get(header::CACHE_CONTROL).is_some_and(|control| control == "no-store") {
         edge.rates.tell(response.headers_mut(), standing, None);
     }
-    metrics::histogram!("rest_request_duration_seconds", "status" => response.status().as_str().to_owned())
-        .record(started.elapsed().as_secs_f64());
+    let path = path.as_ref().map(MatchedPath::as_str);
+    measure::rest(path, &method, response.status(), started.elapsed());
     response
 }
 

@@ -45,6 +45,7 @@ impl App {
     /// # Errors
     /// When the database's URL is none.
     pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
+        runtime::measure::describe(crate::measure::METRICS);
         let pool = runtime::postgres::pool(&config.database_url, config.database_connections, "user")?;
         let outbox = Outbox::new(pool.clone(), "user");
         let rotation = TimeDelta::days(config.key_rotation_days.into());

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod grpc;
 mod keys;
+pub mod measure;
 mod password;
 mod secret_key;
 mod session;

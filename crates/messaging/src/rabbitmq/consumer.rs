@@ -227,7 +227,7 @@ impl Line<'_> {
         let (since, mut delay) = (Instant::now(), FIRST);
         loop {
             let error = match inbox::attempt(self.consumer, event).await {
-                Attempt::Done => return Ok(Some(Outcome::Done)),
+                Attempt::Done | Attempt::Repeated => return Ok(Some(Outcome::Done)),
                 Attempt::Failed(failure) => return Ok(Some(self.judge(failure, tries + 1))),
                 Attempt::Unreachable(error) => error,
             };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::time::interval;
 
-use crate::{Broker, Outbox, store};
+use crate::{Broker, Outbox, measure, store};
 
 const MEASURE: Duration = Duration::from_secs(10);
 const PRUNE: Duration = Duration::from_secs(10 * 60);
@@ -15,7 +15,7 @@ pub(super) async fn keep(outbox: &Outbox, broker: &Broker) {
     let (mut measure_now, mut prune_now) = (interval(MEASURE), interval(PRUNE));
     loop {
         let outcome = tokio::select! {
-            _ = measure_now.tick() => measure(outbox).await,
+            _ = measure_now.tick() => look(outbox).await,
             _ = prune_now.tick() => prune(outbox, broker).await,
         };
         if let Err(error) = outcome {
@@ -26,20 +26,16 @@ pub(super) async fn keep(outbox: &Outbox, broker: &Broker) {
 
 /// The gauges of one that leads no more: another process tells them now.
 pub(super) fn forget(outbox: &Outbox) {
-    gauges(outbox, 0.0, 0.0);
+    measure::waiting(outbox.source, 0.0, Duration::ZERO);
+    measure::leads(outbox.source, false);
 }
 
-async fn measure(outbox: &Outbox) -> Result<(), sqlx::Error> {
+async fn look(outbox: &Outbox) -> Result<(), sqlx::Error> {
     let (waiting, oldest) = store::waiting(&outbox.pool).await?;
     let age = oldest.and_then(|time| (Utc::now() - time).to_std().ok()).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    gauges(outbox, waiting as f64, age.as_secs_f64());
+    measure::waiting(outbox.source, waiting as f64, age);
     Ok(())
-}
-
-fn gauges(outbox: &Outbox, waiting: f64, oldest: f64) {
-    metrics::gauge!("outbox_waiting_events", "source" => outbox.source).set(waiting);
-    metrics::gauge!("outbox_oldest_waiting_seconds", "source" => outbox.source).set(oldest);
 }
 
 async fn prune(outbox: &Outbox, broker: &Broker) -> Result<(), sqlx::Error> {

@@ -2,22 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use portico::environment::Environment;
+use portico::metrics::catalogue;
 use portico::ports;
 use portico::progress::Progress;
 use portico::tools::{Tools, Wanted};
 use serde_json::{Value, json};
 
-use crate::apart::{Process, settings_of};
-use crate::graph::Graph;
-use crate::run::{Folder, Up, code, eventually, portico};
-
-const PASSWORD: &str = "columns-and-arches-88";
+use crate::run::{code, eventually};
+use crate::watched::Watched;
 
 /// Where the folders of the repository are.
 fn tree() -> PathBuf {
@@ -141,71 +138,7 @@ fn metrics_are_found_in_expressions_and_nothing_else_is() {
     assert_eq!(found("histogram_quantile(0.5, sum by (le) (c_bucket))"), ["c_bucket"]);
 }
 
-/// The gateway, the services, RabbitMQ and Postgres, a process each.
-struct Watched {
-    gateway: Process,
-    services: [Process; 3],
-    backends: Up,
-    folder: Folder,
-}
-
 impl Watched {
-    fn start() -> Self {
-        let folder = Folder::new();
-        let backends = Up::start_arguments(&folder, &["up", "--backends"], &[]);
-        let with = |service: &str, urls: &[(&str, &Process)]| {
-            let mut settings = settings_of(service, &folder);
-            let named = |(name, process): &(&str, &Process)| {
-                (format!("{name}_GRPC_URL"), format!("http://{}", process.address))
-            };
-            settings.extend(urls.iter().map(named));
-            Process::start(service, &settings)
-        };
-        let user = with("user", &[]);
-        let order = with("order", &[("USER", &user)]);
-        let payment = with("payment", &[("USER", &user)]);
-        let gateway = with("gateway", &[("USER", &user), ("ORDER", &order), ("PAYMENT", &payment)]);
-        Self { gateway, services: [user, order, payment], backends, folder }
-    }
-
-    fn graph(&self) -> Graph {
-        Graph::at(&format!("http://{}", self.gateway.address))
-    }
-
-    /// Someone who may do everything.
-    fn admin(&self) -> Graph {
-        let mut create = portico(&self.folder, &["admin", "create", "--email", "boss@example.com"]);
-        let mut child = create.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(format!("{PASSWORD}\n").as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
-        let login = format!(
-            r#"mutation {{ login(input: {{email: "boss@example.com", password: "{PASSWORD}"}}) {{ token }} }}"#
-        );
-        eventually("the gateway takes requests", || self.graph().ask(&login)["data"]["login"].is_object());
-        self.graph().log_in("boss@example.com", PASSWORD)
-    }
-
-    /// A purchase from the product to the confirmed order, a refusal, and a request by REST.
-    fn be_used(&self) {
-        let admin = self.admin();
-        eventually("the services can judge tokens", || {
-            let put = r#"mutation { upsertProduct(input: {id: "lamp", name: "Lamp", unitPrice: "10.00", currency: "USD"}) { id } }"#;
-            admin.ask(put)["data"]["upsertProduct"].is_object()
-                && admin.ask("{ payments { data { id } } }")["data"]["payments"].is_object()
-        });
-        let order = admin.ask(r#"mutation { createOrder(input: {shippingAddress: "1 Main Street", items: [{productId: "lamp", quantity: 1}]}) { id } }"#);
-        let order = &order["data"]["createOrder"]["id"];
-        let create = format!("mutation {{ createPayment(input: {{orderId: {order}}}) {{ id }} }}");
-        eventually("the payment is there", || admin.ask(&create)["data"]["createPayment"].is_object());
-        let payment = &admin.ask(&create)["data"]["createPayment"]["id"];
-        admin.ask(&format!(r#"mutation {{ processPayment(input: {{paymentId: {payment}, token: "tok_visa"}}) {{ status }} }}"#));
-        let status = format!("{{ order(id: {order}) {{ status }} }}");
-        eventually("the order is confirmed", || admin.ask(&status)["data"]["order"]["status"] == "CONFIRMED");
-        assert!(self.graph().refusal("{ me { id } myOrders { data { id } } }").is_some());
-        let rest = format!("http://{}/api/v1/products", self.gateway.address);
-        assert_eq!(ureq::get(&rest).call().unwrap().status(), 200);
-    }
-
     /// The configuration of the repository, with the addresses of these processes and more haste.
     fn configuration(&self) -> String {
         let rabbitmq = self
@@ -306,10 +239,9 @@ fn panels() -> Vec<(String, String)> {
         for panel in dashboard["panels"].as_array().unwrap() {
             for target in panel["targets"].as_array().unwrap() {
                 assert_eq!(target["datasource"], json!({"type": "prometheus", "uid": "prometheus"}));
-                found.push((
-                    panel["title"].as_str().unwrap().to_owned(),
-                    target["expr"].as_str().unwrap().to_owned(),
-                ));
+                // The dashboard of one service has a variable that chooses it.
+                let expression = target["expr"].as_str().unwrap().replace("$service", "order");
+                found.push((format!("{}: {}", dashboard["title"], panel["title"]), expression));
             }
         }
     }
@@ -317,12 +249,59 @@ fn panels() -> Vec<(String, String)> {
     found
 }
 
+/// What is recorded, by the rules' names.
+fn recorded() -> BTreeSet<String> {
+    let rules = fs::read_to_string(tree().join("observability/rules/recording.yml")).unwrap();
+    values(&rules, "record: ").map(str::to_owned).collect()
+}
+
+/// The expressions of a file of rules: on the line of their key, or indented below it.
+fn expressions(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(tree().join("observability/rules").join(file)).unwrap();
+    let mut found = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(expression) = line.trim_start().strip_prefix("expr: ") else { continue };
+        let mut expression = expression.trim_start_matches(">-").to_owned();
+        let indented = line.len() - line.trim_start().len();
+        while let Some(more) =
+            lines.next_if(|line| line.len() - line.trim_start().len() > indented && !line.trim().is_empty())
+        {
+            expression.push(' ');
+            expression.push_str(more.trim());
+        }
+        found.push(expression);
+    }
+    assert!(found.len() > 10, "{file}: {found:?}");
+    found
+}
+
+#[test]
+fn rules_and_panels_name_only_metrics_that_are_catalogued_or_recorded() {
+    let recorded = recorded();
+    let is_known = |name: &str| {
+        let of = |metric: &str| {
+            ["", "_bucket", "_sum", "_count"].iter().any(|part| name == format!("{metric}{part}"))
+        };
+        recorded.contains(name)
+            || name == "up"
+            || name.starts_with("rabbitmq_")
+            || catalogue().any(|metric| of(metric.name))
+    };
+    let rules = ["alerts.yml", "recording.yml"].map(expressions).concat();
+    let asked = rules.into_iter().map(|rule| ("a rule".to_owned(), rule)).chain(panels());
+    for (who, expression) in asked {
+        let unknown: Vec<_> = metrics_in(&expression).into_iter().filter(|name| !is_known(name)).collect();
+        assert!(unknown.is_empty(), "{who} asks for {unknown:?}: {expression}");
+    }
+}
+
 #[tokio::test]
 async fn no_rule_and_no_panel_watches_what_is_not_there() {
     let watched = Watched::start();
     let prometheus = Prometheus::start(&watched).await;
     eventually("Prometheus hears of all", || prometheus.all_targets_are_up());
-    watched.be_used();
+    let admin = watched.be_used();
 
     let rules = prometheus.rules();
     assert!(rules.len() > 25, "{rules:?}");
@@ -334,11 +313,18 @@ async fn no_rule_and_no_panel_watches_what_is_not_there() {
             eventually(&format!("{metric} is there, as {name} wants"), || prometheus.has(&metric));
         }
         if rule["type"] == "recording" {
-            eventually(&format!("{name} has a value"), || prometheus.has(name));
+            eventually(&format!("{name} has a value"), || {
+                // What is counted for the first time has not grown yet.
+                watched.browse(&admin);
+                prometheus.has(name)
+            });
         }
     }
     for (panel, expression) in panels() {
-        eventually(&format!("{panel} shows something"), || prometheus.has(&expression));
+        eventually(&format!("{panel} shows something"), || {
+            watched.browse(&admin);
+            prometheus.has(&expression)
+        });
     }
     // Of a system that is well nothing is told.
     eventually("every rule has been judged", || prometheus.rules().iter().all(|rule| rule["health"] == "ok"));

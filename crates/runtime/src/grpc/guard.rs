@@ -19,7 +19,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::{REQUEST_ID, deadline};
-use crate::{Refusal, Sessions};
+use crate::{Refusal, Sessions, measure::rpc};
 
 /// What tonic generates for a service, and anything that behaves like it.
 pub trait GrpcService:
@@ -106,7 +106,7 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
                 Ok(Ok(response)) => response,
                 Err(status) => status.into_http(),
             };
-            measure(path, code(&response), started);
+            rpc::SERVER.record(&path, code(&response), started.elapsed());
             Ok(response)
         };
         Box::pin(work.instrument(span))
@@ -132,13 +132,6 @@ async fn admit(sessions: &Sessions, path: &str, headers: &HeaderMap) -> Result<O
 
 fn code(response: &Response<Body>) -> Code {
     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
-}
-
-/// Counts and times a call. Paths that name no RPC of ours are one label, so that strangers can't add more.
-fn measure(path: String, code: Code, started: Instant) {
-    let path = if proto::access(&path) == Access::Unspecified { "unknown".to_owned() } else { path };
-    metrics::histogram!("rpc_server_duration_seconds", "rpc" => path, "code" => format!("{code:?}"))
-        .record(started.elapsed().as_secs_f64());
 }
 
 /// The viewer whom the guard let in.

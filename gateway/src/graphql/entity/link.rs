@@ -1,6 +1,6 @@
 //! Fields that lead from each row to another entity, which is loaded by its key.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_graphql::{ContextSelectionSet, Positioned, parser::types::Field};
 use futures::future::BoxFuture;
@@ -10,9 +10,12 @@ use super::{
     Entity, Fields,
     level::{self, Placed, Told},
 };
-use crate::graphql::{
-    Visit,
-    loader::{Loader, Source},
+use crate::{
+    graphql::{
+        Visit,
+        loader::{Loader, Source},
+    },
+    measure,
 };
 
 /// A field, and the rows of which it is asked for.
@@ -51,10 +54,12 @@ impl<'a, T: Fields> Link<'a, T> {
         let keys: Vec<_> = link.rows.iter().map(|row| key(row.object)).collect();
         let loader = loader(visit);
         Box::pin(async move {
+            let started = Instant::now();
             let found = match loader {
                 Ok(loader) => loader.load_many(visit.calls(), keys.iter().flatten().cloned()).await,
                 Err(refusal) => Err(refusal),
             };
+            let (took, mut failed) = (started.elapsed(), false);
             let outcome = |key: Option<&S::Key>| match &found {
                 Ok(found) => key.and_then(|key| found.get(key).cloned()).unwrap_or(Ok(None)),
                 Err(refusal) => Err(Arc::new(refusal.clone())),
@@ -63,8 +68,13 @@ impl<'a, T: Fields> Link<'a, T> {
                 .rows
                 .iter()
                 .zip(&keys)
-                .map(|(row, key)| link.nullable(row, outcome(key.as_ref())).map(Entity::<C>::from))
+                .map(|(row, key)| {
+                    let outcome = outcome(key.as_ref());
+                    failed |= outcome.is_err();
+                    link.nullable(row, outcome).map(Entity::<C>::from)
+                })
                 .collect();
+            measure::edge(&T::type_name(), link.name(), took, failed);
             link.tell(&entities).await
         })
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 
 use super::log::{BatchSize, CallLog, CallRecord};
+use crate::measure::rpc;
 
 /// A call under way. Its end is heard when it is dropped.
 pub(super) struct Call {
@@ -47,6 +48,9 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.record.took = self.record.started.elapsed();
+        // Nobody waited for it any more.
+        let code = self.record.code.unwrap_or(Code::Cancelled);
+        rpc::CLIENT.record(self.record.path.as_str(), code, self.record.took);
         if let Some(log) = &self.log {
             log.write(self.record.clone());
         }

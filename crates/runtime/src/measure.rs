@@ -1,0 +1,150 @@
+//! What a process measures: the catalogue of its metrics, and handles that are made once.
+//!
+//! A metric stands in the table of the crate that counts it. `docs/metrics.md` is written out of these tables, their lines
+//! of HELP come from there, and a test holds a system at work against them: nothing is told that is not in a table,
+//! and nothing stands there that is never told.
+//!
+//! Names are those of OpenTelemetry's semantic conventions in their Prometheus form, where there is one; else they follow
+//! Prometheus' own naming (base units, `_total` for what only grows). The values of every label are bounded: nothing that
+//! a client sends becomes one.
+
+pub mod process;
+pub mod rpc;
+pub mod text;
+
+/// What becomes of a metric's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, and begins at 0 with its process.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// How many there were of each size, and their sum.
+    Histogram,
+}
+
+impl Kind {
+    /// As Prometheus names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, with its unit in it.
+    pub name: &'static str,
+    /// What becomes of its value.
+    pub kind: Kind,
+    /// The processes that tell it.
+    pub by: &'static [&'static str],
+    /// By what it is told apart.
+    pub labels: &'static [Label],
+    /// What it tells: a sentence without its full stop, also Prometheus' HELP.
+    pub meaning: &'static str,
+}
+
+/// A label.
+#[derive(Clone, Copy, Debug)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be.
+    pub values: Values,
+}
+
+/// The values of a label.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// These.
+    Are(&'static [&'static str]),
+    /// What the code lists: in words, and itself.
+    Listed(&'static str, fn() -> Vec<String>),
+    /// At most so many different ones in a process: in words, and how many.
+    Bounded(&'static str, usize),
+}
+
+/// A label of this name.
+pub const fn label(name: &'static str, values: Values) -> Label {
+    Label { name, values }
+}
+
+/// Every process of Portico's own.
+pub const EVERY: &[&str] = &["gateway", "user", "order", "payment"];
+/// The services.
+pub const SERVICES: &[&str] = &["user", "order", "payment"];
+
+use Kind::{Gauge, Histogram};
+use Values::{Are, Bounded, Listed};
+
+/// The label of an RPC, and that of its outcome.
+const RPC: &[Label] = &[
+    label("rpc_method", Listed("an RPC, such as `user.v1.UserService/GetUser`, or `_OTHER`", rpc::methods)),
+    label("rpc_response_status_code", Listed("gRPC's codes: `OK`, `NOT_FOUND`, ...", rpc::codes)),
+];
+
+/// What this crate measures.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "portico_build_info",
+        kind: Gauge,
+        by: EVERY,
+        labels: &[
+            label("version", Bounded("of Portico", 1)),
+            label("commit", Bounded("the commit that was built, or `unknown`", 1)),
+            label("rustc", Bounded("the compiler", 1)),
+        ],
+        meaning: "What runs; always 1",
+    },
+    Metric {
+        name: "process_start_time_seconds",
+        kind: Gauge,
+        by: EVERY,
+        labels: &[],
+        meaning: "When the process began to measure, in seconds since 1970",
+    },
+    Metric {
+        name: "process_resident_memory_bytes",
+        kind: Gauge,
+        by: EVERY,
+        labels: &[],
+        meaning: "The memory that the process holds, the pages of its program included; on Linux",
+    },
+    Metric {
+        name: "ready",
+        kind: Gauge,
+        by: EVERY,
+        labels: &[label("check", Are(&["database", "sessions", "room", "keys", "overload", "fault"]))],
+        meaning: "Whether what a process needs is there, 1 or 0; asked when it is scraped",
+    },
+    Metric {
+        name: "rpc_server_call_duration_seconds",
+        kind: Histogram,
+        by: SERVICES,
+        labels: RPC,
+        meaning: "How long RPCs took where they were answered, from the guard to the answer",
+    },
+    Metric {
+        name: "rpc_client_call_duration_seconds",
+        kind: Histogram,
+        by: EVERY,
+        labels: RPC,
+        meaning: "How long RPCs took where they were asked, with all attempts and waits",
+    },
+];
+
+/// Gives Prometheus the HELP of these. For each process once, with its tables.
+pub fn describe(metrics: &[Metric]) {
+    for metric in metrics {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.meaning),
+            Gauge => metrics::describe_gauge!(metric.name, metric.meaning),
+            Histogram => metrics::describe_histogram!(metric.name, metric.meaning),
+        }
+    }
+}
