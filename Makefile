@@ -10,7 +10,7 @@ PORTICO := cargo run --quiet -p portico --
 WITH := $(PORTICO) with --
 WITH_NODE := $(PORTICO) with --node --
 WITH_PYTHON := $(PORTICO) with --python --
-WITH_MANIFESTS := $(PORTICO) with --python --nginx --tool kustomize --tool docker-compose --tool curl --tool openssl --
+WITH_MANIFESTS := $(PORTICO) with --python --nginx --tool kustomize --tool kubectl --tool docker-compose --tool curl --tool openssl --
 WITH_SUBSCRIBERS := $(PORTICO) with --node --python --
 WITH_BROWSER := $(PORTICO) with --node --browser --tool curl --
 # The variables of the backends of `make up` (or of `portico up --backends`), for the service $(1) that runs by itself.

@@ -13,7 +13,7 @@ use crate::tools::{script, scripts};
 const PACKAGES: [(&str, &str); 1] = [("promtool", "prometheus")];
 
 /// What Debian 12 has not, or not in a version that reads today's files.
-const NEWER: [&str; 2] = ["kustomize", "docker-compose"];
+const NEWER: [&str; 3] = ["kustomize", "docker-compose", "kubectl"];
 
 /// The folder to put in front of PATH, or `None` when the program is installed.
 ///
