@@ -2,6 +2,8 @@
 //!
 //! What can be said about a document without its variables is found out once and kept with it.
 
+mod roots;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -67,10 +69,11 @@ impl Documents {
         }
         let mut excess = limits.look(text).map_err(Refused::by_kind)?;
         limits.refuse(&excess).map_err(Refused::by_kind)?;
-        let parsed =
+        let mut parsed =
             parse_query(text).map_err(|error| Refused::by_graphql(vec![ServerError::from(error)]))?;
         let size = limits.measure(&parsed, &mut excess).map_err(Refused::by_kind)?;
         limits.refuse(&excess).map_err(Refused::by_kind)?;
+        roots::merge(&mut parsed);
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let mut operations = parsed.operations.iter();
         let document = Arc::new(Document {

@@ -119,6 +119,19 @@ async fn an_entity_that_is_reached_by_two_paths_is_loaded_once() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_asked_for_here_and_in_a_fragment_is_fetched_once() {
+    let (world, ada) = regular(3);
+    let query = "query { orders { data { id } } ...more ...counted ... { orders { data { status } } } } \
+                 fragment more on Query { orders { data { totalAmount } } } \
+                 fragment counted on Query { orders { pageInfo { total } } }";
+    let (data, calls) = counted(&world, &ada, query).await;
+    assert_eq!(calls, once(&["ListOrders"]));
+    let first = &data["orders"]["data"][0];
+    assert!(["id", "status", "totalAmount"].iter().all(|key| first[key].is_string()), "{data}");
+    assert_eq!(data["orders"]["pageInfo"]["total"], 3);
+}
+
+#[tokio::test]
 async fn lists_of_two_lengths_take_a_call_for_each_length() {
     let (world, ada) = regular(20);
     let (data, calls) =
