@@ -117,7 +117,7 @@ nginx-status: ## Whether the way through nginx to the gateway is open
 	@docker compose --profile app exec nginx curl -fsS http://127.0.0.1:8080/health
 
 ##@ Develop
-.PHONY: dev-gateway dev-user dev-order dev-payment sdl api-docs events-catalogue sqlx fmt tidy clean clean-all
+.PHONY: dev-gateway dev-user dev-order dev-payment sdl api-docs events-catalogue metrics-catalogue sqlx fmt tidy clean clean-all
 dev-gateway dev-user dev-order dev-payment: dev-%: ## (dev-gateway dev-user dev-order dev-payment) run, rebuilt and restarted on change
 	@command -v bacon >/dev/null || cargo install --locked bacon
 	@$(call SETTINGS,$*) && bacon --job $*
@@ -135,6 +135,9 @@ api-docs: ## Say where the REST interface is described, and where to try it
 
 events-catalogue: ## Write docs/events.md and docs/events/ anew; refused where it would break a subscriber
 	@$(PORTICO) events catalogue
+
+metrics-catalogue: ## Write docs/metrics.md anew
+	@$(PORTICO) metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 sqlx: ## Check every query against a real database, and write the .sqlx folders anew
 	@$(WITH) scripts/sqlx
@@ -256,9 +259,9 @@ lint: ## Format, clippy and documentation, without a warning
 lint-proto: ## buf's STANDARD lint, and no breaking change against main
 	@$(WITH_NODE) bash -c '$(NPM_INSTALL) && scripts/lint-proto'
 
-lint-generated: sdl events-catalogue sqlx ## Whether schema.graphql, docs/openapi.json, the catalogue of events and the .sqlx folders are up to date
-	@git diff --exit-code -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl events-catalogue sqlx` made.' >&2; exit 1; }
-	@test -z "$$(git status --porcelain -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx')" || { git status --short -- schema.graphql docs/openapi.json docs/events.md docs/events '*/.sqlx' >&2; exit 1; }
+lint-generated: sdl events-catalogue metrics-catalogue sqlx ## Whether schema.graphql, docs/openapi.json, the catalogues of events and metrics and the .sqlx folders are up to date
+	@git diff --exit-code -- schema.graphql docs/openapi.json docs/events.md docs/events docs/metrics.md '*/.sqlx' || { echo 'Generated files differ: commit what `make sdl events-catalogue metrics-catalogue sqlx` made.' >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- schema.graphql docs/openapi.json docs/events.md docs/events docs/metrics.md '*/.sqlx')" || { git status --short -- schema.graphql docs/openapi.json docs/events.md docs/events docs/metrics.md '*/.sqlx' >&2; exit 1; }
 
 check-manifests: ## Everything about k8s/ and docker-compose.yml that can be known without a cluster
 	@cargo build --workspace --bins

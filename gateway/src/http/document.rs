@@ -21,7 +21,7 @@ use super::{
     public::PublicOperations,
     respond::Refused,
 };
-use crate::graphql::repeats;
+use crate::{graphql::repeats, measure::DOCUMENTS};
 
 /// About how much memory a parsed field takes beside its text, in bytes.
 const BYTES_PER_FIELD: u32 = 400;
@@ -64,7 +64,9 @@ impl Documents {
 
     /// The document of this text.
     pub(super) fn parse(&self, text: &str, limits: &Limits) -> Result<Arc<Document>, Refused> {
-        if let Some(document) = self.cache.get(text) {
+        let kept = self.cache.get(text);
+        DOCUMENTS.count(kept.is_some());
+        if let Some(document) = kept {
             return Ok(document);
         }
         let mut excess = limits.look(text).map_err(Refused::by_kind)?;
