@@ -13,8 +13,8 @@ use messaging::Broker;
 use runtime::{
     Port, Sessions, Stop,
     admin::{self, Check},
-    grpc::Transport,
     lifecycle::join_all,
+    status::Part,
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -32,7 +32,7 @@ use crate::{
 pub struct App {
     config: Config,
     sessions: Sessions,
-    users: Transport,
+    clients: Clients,
     broker: Broker,
     edge: Arc<Edge>,
     router: Router,
@@ -42,8 +42,7 @@ impl App {
     /// Wires the gateway; does no I/O. `sessions` and `broker` are passed in: in one process with the services, all
     /// share them.
     pub fn build(config: Config, clients: Clients, sessions: Sessions, broker: Broker) -> Self {
-        let users = clients.user.clone();
-        let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients)), sessions.clone()));
+        let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients.clone())), sessions.clone()));
         let mut router = Router::new()
             .route("/graphql", any(http::graphql).with_state(edge.clone()))
             .route("/query", any(http::graphql).with_state(edge.clone()))
@@ -54,7 +53,7 @@ impl App {
         }
         let router = router.merge(rest::router(edge.clone(), config.shows_ide()));
         let router = headers::dress(router.fallback(http::unknown_path), &config.requests);
-        Self { config, sessions, users, broker, edge, router }
+        Self { config, sessions, clients, broker, edge, router }
     }
 
     /// The routes, for who serves them themselves.
@@ -84,6 +83,7 @@ impl App {
             broker: self.broker.clone(),
             write_timeout: self.config.streams.write_timeout,
             checks: self.checks(),
+            parts: vec![Part { name: "gateway", checks: self.checks() }],
         })
     }
 
@@ -93,8 +93,8 @@ impl App {
     /// # Errors
     /// When a port is taken or a listener fails.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let bound = self.on(Port::closed(&self.config.listen).await?).await?;
-        let following = tokio::spawn(self.sessions.follow(self.users, stop.clone()));
+        let bound = self.on(Port::closed(&self.config.listen).await?).await?.showing(self.clients.health());
+        let following = tokio::spawn(self.sessions.follow(self.clients.user, stop.clone()));
         let outcome = bound.serve(stop).await;
         following.abort();
         outcome
@@ -110,9 +110,17 @@ pub struct Bound {
     broker: Broker,
     write_timeout: Duration,
     checks: Vec<Check>,
+    parts: Vec<Part>,
 }
 
 impl Bound {
+    /// Shows these parts of the system too on the status page, whatever `/ready` depends on.
+    #[must_use]
+    pub fn showing(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.parts.extend(parts);
+        self
+    }
+
     /// Where clients are answered.
     ///
     /// # Errors
@@ -152,7 +160,7 @@ impl Bound {
             self.edge.listen(&self.broker, listening_stop).await;
             Ok(())
         });
-        tasks.spawn(async move { Ok(admin::serve(self.admin, self.checks, admin_stop).await?) });
+        tasks.spawn(async move { Ok(admin::serve(self.admin, self.checks, self.parts, admin_stop).await?) });
         join_all(tasks, &stop).await
     }
 }

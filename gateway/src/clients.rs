@@ -4,13 +4,14 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use proto::{
-    order::v1::order_service_client::OrderServiceClient,
-    payment::v1::payment_service_client::PaymentServiceClient,
-    user::v1::user_service_client::UserServiceClient,
+    order::v1::{order_service_client::OrderServiceClient, order_service_server},
+    payment::v1::{payment_service_client::PaymentServiceClient, payment_service_server},
+    user::v1::{user_service_client::UserServiceClient, user_service_server},
 };
 use runtime::{
     Refusal,
-    grpc::{CallContext, Client, Transport, connect},
+    grpc::{CallContext, Client, Transport, connect, health},
+    status::Part,
 };
 use tonic::{Request, Response, Status};
 
@@ -45,6 +46,19 @@ impl Clients {
             order: to("ORDER_GRPC_URL", &config.order_grpc_url)?,
             payment: to("PAYMENT_GRPC_URL", &config.payment_grpc_url)?,
         })
+    }
+}
+
+impl Clients {
+    /// What each service says of its own health.
+    pub(crate) fn health(&self) -> [Part; 3] {
+        let part =
+            |name, transport: &Transport, service| Part { name, checks: vec![health(transport, service)] };
+        [
+            part("user", &self.user, user_service_server::SERVICE_NAME),
+            part("order", &self.order, order_service_server::SERVICE_NAME),
+            part("payment", &self.payment, payment_service_server::SERVICE_NAME),
+        ]
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use gateway::{Bound, Clients};
 use messaging::{Broker, Bus, RabbitMq, revocations};
-use runtime::{Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all};
+use runtime::{Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all, status::Part};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -71,8 +71,12 @@ impl System {
             let consumers = [user.consumers(), order.consumers(), payment.consumers()];
             Brokers::in_process(Bus::new(consumers.concat()))
         });
-        let gateway =
-            gateway::App::build(edge, clients, sessions.clone(), brokers.gateway.clone()).bind().await?;
+        let gateway = gateway::App::build(edge, clients, sessions.clone(), brokers.gateway.clone());
+        let gateway = gateway.bind().await?.showing([
+            Part { name: "user", checks: user.checks() },
+            Part { name: "order", checks: order.checks() },
+            Part { name: "payment", checks: payment.checks() },
+        ]);
         let development = settings.is_development();
         Ok(Self {
             user: user.into(),

@@ -1,4 +1,4 @@
-//! The admin port: `/live`, `/ready` and `/metrics`, for probes and for Prometheus. It faces no client.
+//! The admin port: `/live`, `/ready` and `/metrics`, for probes and for Prometheus, and a page for people. It faces no client.
 
 use std::{fmt::Write, future::Future, sync::Arc, time::Duration};
 
@@ -6,7 +6,12 @@ use axum::{Router, extract::State, http::StatusCode, routing::get};
 use futures::future::{BoxFuture, FutureExt};
 use tokio::net::TcpListener;
 
-use crate::{Stop, measure::process, telemetry};
+use crate::{
+    Stop,
+    measure::process,
+    status::{Part, Status},
+    telemetry,
+};
 
 /// How long [`until_ready`] waits at most, and how often it looks.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -17,7 +22,8 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 /// Something that has to hold before a process takes requests.
 #[derive(Clone)]
 pub struct Check {
-    name: &'static str,
+    /// What is looked at.
+    pub(crate) name: &'static str,
     run: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }
 
@@ -30,7 +36,8 @@ impl Check {
         Self { name, run: Arc::new(move || run().boxed()) }
     }
 
-    async fn outcome(&self) -> Result<(), String> {
+    /// Looks; says in its error what is missing.
+    pub(crate) async fn outcome(&self) -> Result<(), String> {
         tokio::time::timeout(CHECK_DEADLINE, (self.run)())
             .await
             .unwrap_or_else(|_| Err("no answer in time".into()))
@@ -60,17 +67,25 @@ pub async fn until_ready(checks: &[Check], stop: &Stop) {
     stop.run_until_cancelled(tokio::time::timeout(READY_WITHIN, ready)).await;
 }
 
-/// Answers on `listener` until `stop`. From its announcement on, `/ready` says no, so that no new request is sent here.
+/// Answers on `listener` until `stop`; the page shows these parts. From its announcement on, `/ready` says no, so that no new request is sent here.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, checks: Vec<Check>, stop: Stop) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    checks: Vec<Check>,
+    parts: Vec<Part>,
+    stop: Stop,
+) -> std::io::Result<()> {
+    let status = Status::new(parts);
+    tokio::spawn(status.clone().follow(stop.clone()));
     let state = Arc::new((checks, stop.clone()));
     let app = Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(state);
+        .with_state(state)
+        .merge(status.router());
     axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

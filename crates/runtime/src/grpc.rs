@@ -4,12 +4,14 @@
 mod client;
 mod deadline;
 mod guard;
+mod health;
 mod linger;
 mod server;
 mod tls;
 
 pub use client::{BatchSize, CallContext, CallLog, CallRecord, Client, Transport, connect, in_process};
 pub use guard::{GrpcService, Guard, Guarded, viewer};
+pub use health::health;
 pub use server::Server;
 pub use tls::{TlsConfig, certificates, certificates_in};
 

@@ -16,6 +16,7 @@ pub mod postgres;
 pub mod program;
 pub mod refusal;
 pub mod sessions;
+pub mod status;
 mod stop;
 pub mod telemetry;
 

@@ -7,7 +7,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::task::TaskTracker;
 
 use super::{Guarded, TlsConfig, guard::GrpcService, linger::Lingering};
-use crate::{Accepting, Port, Stop, admin, admin::Check, config::Environment, lifecycle::join_all};
+use crate::{
+    Accepting, Port, Stop, admin, admin::Check, config::Environment, lifecycle::join_all, status::Part,
+};
 
 /// The two ports of a service, bound and not yet answering. Port 0 takes a free one.
 pub struct Server {
@@ -108,7 +110,9 @@ impl Server {
         });
         tasks.spawn(report_health::<S>(health, checks.clone(), stop.clone()));
         let admin_stop = stop.clone();
-        tasks.spawn(async move { Ok(admin::serve(self.admin, checks, admin_stop).await?) });
+        let name = S::NAME.split('.').next().unwrap_or(S::NAME);
+        let parts = vec![Part { name, checks: checks.clone() }];
+        tasks.spawn(async move { Ok(admin::serve(self.admin, checks, parts, admin_stop).await?) });
         join_all(tasks, &stop).await
     }
 }
