@@ -84,17 +84,6 @@ pub const METRICS: &[Metric] = &[
         meaning: "How many keys a loader asked for in one RPC",
     },
     Metric {
-        name: "cache_requests_total",
-        kind: Kind::Counter,
-        by: runtime::measure::EVERY,
-        labels: &[
-            label("cache", Are(&["documents", "persisted_queries", "merged_queries", "tokens"])),
-            label("outcome", Are(&["hit", "miss"])),
-        ],
-        meaning: "What was looked for: parsed documents, documents by their hash, public queries under way that can be joined, \
-                  and, in every process, tokens whose signature was verified before",
-    },
-    Metric {
         name: "refusals_total",
         kind: Kind::Counter,
         by: GATEWAY,

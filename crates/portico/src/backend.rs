@@ -108,6 +108,11 @@ impl Backends {
         self.rabbitmq.as_ref().map(RabbitMq::logins)
     }
 
+    /// Where RabbitMQ tells Prometheus what it does (host:port), where it is one of ours.
+    pub fn rabbitmq_metrics(&self) -> Option<String> {
+        self.rabbitmq.as_ref()?.metrics()
+    }
+
     /// What was taken and where its data and log are, as rows of a table: what, how.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let events = match &self.rabbitmq {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`backend`] | what the services stand on: found or fetched, started, watched, stopped |
 //! | [`packages`] | the distribution's packages unpacked in a cache, with nothing installed |
+//! | [`observability`] | Prometheus and Grafana beside the system, where they are wanted |
 //! | [`tools`] | Node.js and Chromium for the tests that need them |
 //! | [`state`] | the folder that outlives a run: its lock, its secrets, its children's ids |
 //! | [`ports`] | free ports for what we start |
@@ -35,6 +36,7 @@ pub mod events;
 pub mod metrics;
 pub mod migrate;
 pub mod nginx;
+pub mod observability;
 pub mod openapi;
 pub mod packages;
 pub mod ports;

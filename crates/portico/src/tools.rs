@@ -83,6 +83,16 @@ impl Tools {
     }
 }
 
+/// The file of a program that needs only its libraries, fetched where it is not installed.
+///
+/// # Errors
+/// When it is neither installed nor to be fetched.
+pub(crate) async fn program(name: &str, environment: &Environment, progress: &Progress) -> Result<PathBuf> {
+    let fetched = program::folder_to_add(name, environment, progress).await?;
+    let found = fetched.map(|folder| folder.join(name)).or_else(|| environment.program(name));
+    found.with_context(|| format!("{name} was not found"))
+}
+
 /// Writes a script that runs an unpacked program, called `name`. `program` is a line of Bash in which `$root`
 /// stands for the unpacked `/`; the loader finds the libraries there, and `preparation` runs before it.
 fn script(unpacked: &Unpacked, name: &str, preparation: &str, program: &str) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{Write, stdout};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::backend::nginx::{Nginx, Source};
 use crate::backend::{Backends, Events, Mode};
 use crate::environment::Environment;
+use crate::observability::{Observability, Programs, Targets};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::signals::{Signals, exit_code_of};
@@ -40,6 +42,15 @@ pub struct Up {
     /// nginx before the gateway with --embedded too
     #[arg(long, conflicts_with = "backends")]
     nginx: bool,
+    /// Prometheus and Grafana beside the system, where they are found (Prometheus also as the distribution's package)
+    #[arg(long, conflicts_with = "backends")]
+    observability: bool,
+}
+
+/// What was found to stand around the system.
+struct Around {
+    nginx: Option<Source>,
+    watchers: Option<Programs>,
 }
 
 /// The system in this process, and how to end it.
@@ -47,6 +58,7 @@ struct Live {
     stop: Stop,
     ended: JoinHandle<Result<()>>,
     nginx: Option<Nginx>,
+    observability: Option<Observability>,
     url: String,
 }
 
@@ -54,6 +66,9 @@ struct Live {
 struct Place<'a> {
     url: &'a str,
     nginx: Option<&'a Nginx>,
+    observability: Option<&'a Observability>,
+    /// The admin port.
+    admin: SocketAddr,
     log: &'a Path,
 }
 
@@ -75,14 +90,14 @@ impl Up {
         let events = if self.embedded { Events::InProcess } else { Events::RabbitMqIfThere };
         let start = async {
             let backends = Backends::start(&state, Mode::Kept, events, environment, progress);
-            let (backends, nginx) = tokio::join!(backends, self.find_nginx(environment, progress));
-            anyhow::Ok((backends?, nginx))
+            let (backends, around) = tokio::join!(backends, self.find_around(environment, progress));
+            anyhow::Ok((backends?, around))
         };
-        let (mut backends, nginx) = tokio::select! {
+        let (mut backends, around) = tokio::select! {
             started = Box::pin(start) => started?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
         };
-        let outcome = self.on(&mut backends, nginx, &state, &mut signals, environment, progress).await;
+        let outcome = self.on(&mut backends, around, &state, &mut signals, environment, progress).await;
         tokio::select! {
             stopped = backends.stop(&state, progress) => stopped?,
             signal = signals.next() => return Ok(ExitCode::from(exit_code_of(signal as i32))),
@@ -96,18 +111,30 @@ impl Up {
         if alone { None } else { Source::find(environment, progress).await }
     }
 
+    /// All that stands around the system, as far as it is wanted.
+    async fn find_around(&self, environment: &Environment, progress: &Progress) -> Around {
+        let watchers = async {
+            match self.observability {
+                true => Programs::find(environment, progress).await,
+                false => None,
+            }
+        };
+        let (nginx, watchers) = tokio::join!(self.find_nginx(environment, progress), Box::pin(watchers));
+        Around { nginx, watchers }
+    }
+
     /// Everything above the backends, from its start to its end.
     async fn on(
         &self,
         backends: &mut Backends,
-        nginx: Option<Source>,
+        around: Around,
         state: &State,
         signals: &mut Signals,
         environment: &Environment,
         progress: &Progress,
     ) -> Result<()> {
         let mut system = tokio::select! {
-            started = self.start(backends, nginx, state, environment, progress) => started?,
+            started = self.start(backends, around, state, environment, progress) => started?,
             _ = signals.next() => return Ok(()),
         };
         let failure = tokio::select! {
@@ -128,7 +155,7 @@ impl Up {
     async fn start(
         &self,
         backends: &Backends,
-        nginx: Option<Source>,
+        Around { nginx, watchers }: Around,
         state: &State,
         environment: &Environment,
         progress: &Progress,
@@ -154,7 +181,7 @@ impl Up {
         let log = start_logs(state, environment)?;
         let step = progress.step("Starting the services and the gateway");
         let system = System::build(&settings).await?;
-        let gateway = system.address()?.to_string();
+        let (gateway, admin) = (system.address()?.to_string(), system.admin_address()?);
         let stop = Stop::new();
         let started = system.start(&stop).await?;
         step.done("ready");
@@ -162,13 +189,19 @@ impl Up {
             Some(nginx) => Some(nginx.start(&gateway, state, environment, progress).await?),
             None => None,
         };
+        let targets = Targets { system: admin.to_string(), rabbitmq: backends.rabbitmq_metrics() };
+        let observability = match watchers {
+            Some(programs) => Some(programs.start(&targets, state, environment, progress).await?),
+            None => None,
+        };
         let url = nginx.as_ref().map_or_else(|| format!("http://{gateway}"), Nginx::url);
         state.announce(Some(&url), settings.variables())?;
-        let place = Place { url: &url, nginx: nginx.as_ref(), log: &log };
+        let observing = observability.as_ref();
+        let place = Place { url: &url, nginx: nginx.as_ref(), observability: observing, admin, log: &log };
         print_table(Some(&place), backends, state, &settings)?;
         let for_task = stop.clone();
         let ended = tokio::spawn(async move { started.ended(&for_task).await });
-        Ok(Some(Live { stop, ended, nginx, url }))
+        Ok(Some(Live { stop, ended, nginx, observability, url }))
     }
 }
 
@@ -192,6 +225,9 @@ impl Live {
         let (ended, stopped) = tokio::join!(tokio::time::timeout(DRAIN_DEADLINE, system), nginx);
         if ended.is_ok() {
             step.done("ended");
+        }
+        if let Some(observability) = self.observability {
+            observability.stop(state).await?;
         }
         stopped
     }
@@ -230,6 +266,8 @@ fn start_logs(state: &State, environment: &Environment) -> Result<PathBuf> {
             .map_err(|error| anyhow!("LOG_FORMAT: {error}"))?,
     };
     telemetry::start_logs_in(&config, file);
+    // Before anything makes its handles.
+    telemetry::metrics();
     tokio::spawn(telemetry::keep_metrics_small());
     Ok(path)
 }
@@ -242,10 +280,14 @@ fn print_table(
 ) -> Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    if let Some(Place { url, nginx, log }) = place {
+    if let Some(Place { url, nginx, observability, admin, log }) = place {
         table.add_row(["IDE".to_owned(), format!("{url}/")]);
         table.add_row(["GraphQL".to_owned(), format!("{url}/graphql")]);
         for (what, how) in nginx.iter().flat_map(|nginx| nginx.rows()) {
+            table.add_row([what.to_owned(), how]);
+        }
+        table.add_row(["Status".to_owned(), format!("http://{admin}/status")]);
+        for (what, how) in observability.iter().flat_map(|observability| observability.rows()) {
             table.add_row([what.to_owned(), how]);
         }
         table.add_row(["Services".to_owned(), "in this process".to_owned()]);

@@ -79,7 +79,7 @@ pub const EVERY: &[&str] = &["gateway", "user", "order", "payment"];
 /// The services.
 pub const SERVICES: &[&str] = &["user", "order", "payment"];
 
-use Kind::{Gauge, Histogram};
+use Kind::{Counter, Gauge, Histogram};
 use Values::{Are, Bounded, Listed};
 
 /// The label of an RPC, and that of its outcome.
@@ -123,6 +123,17 @@ pub const METRICS: &[Metric] = &[
         meaning: "Whether what a process needs is there, 1 or 0; asked when it is scraped",
     },
     Metric {
+        name: "cache_requests_total",
+        kind: Counter,
+        by: EVERY,
+        labels: &[
+            label("cache", Are(&["documents", "persisted_queries", "merged_queries", "tokens"])),
+            label("outcome", Are(&["hit", "miss"])),
+        ],
+        meaning: "What was looked for: parsed documents, documents by their hash, public queries under way that can be joined, \
+                  and, in every process, tokens whose signature was verified before",
+    },
+    Metric {
         name: "rpc_server_call_duration_seconds",
         kind: Histogram,
         by: SERVICES,
@@ -142,7 +153,7 @@ pub const METRICS: &[Metric] = &[
 pub fn describe(metrics: &[Metric]) {
     for metric in metrics {
         match metric.kind {
-            Kind::Counter => metrics::describe_counter!(metric.name, metric.meaning),
+            Counter => metrics::describe_counter!(metric.name, metric.meaning),
             Gauge => metrics::describe_gauge!(metric.name, metric.meaning),
             Histogram => metrics::describe_histogram!(metric.name, metric.meaning),
         }

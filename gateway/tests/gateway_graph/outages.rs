@@ -130,3 +130,29 @@ async fn a_mutation_whose_service_is_down_answers_with_its_error() {
     assert_eq!(reason(&body), ("SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"));
     assert_eq!(path(&body), "/cancelOrder");
 }
+
+#[tokio::test]
+async fn each_edge_is_counted_once_for_a_level_with_how_it_ended() {
+    let metrics = runtime::telemetry::metrics().unwrap();
+    let counted = || -> std::collections::BTreeMap<String, f64> {
+        let samples = runtime::measure::text::samples(&metrics.render()).into_iter();
+        let edges = samples.filter(|sample| sample.name == "graphql_edge_duration_seconds_count");
+        edges.map(|edge| (format!("{} {}", edge.label("edge"), edge.label("outcome")), edge.value)).collect()
+    };
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    let edges =
+        ["Order.user", "Order.payment", "OrderItem.product", "User.orders", "Payment.order", "Payment.user"];
+    for ((query, down, ..), edge) in EDGES.iter().zip(edges) {
+        let before = counted();
+        world.ask(Some(&ada), query).await;
+        world.faults.set(down, Fault::Down);
+        world.ask(Some(&ada), query).await;
+        world.faults.clear();
+        for outcome in ["ok", "errors"] {
+            let series = format!("{edge} {outcome}");
+            let before = before.get(&series).copied().unwrap_or_default();
+            assert_eq!(counted().get(&series).copied().unwrap_or_default() - before, 1.0, "{series}");
+        }
+    }
+}

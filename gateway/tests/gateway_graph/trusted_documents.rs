@@ -248,3 +248,30 @@ fn a_mode_without_a_manifest_is_refused() {
         assert!(fault.contains("GATEWAY_TRUSTED_DOCUMENTS is not set"), "{fault}");
     }
 }
+
+#[tokio::test]
+async fn an_operations_name_is_counted_only_where_the_manifest_has_it() {
+    runtime::telemetry::metrics();
+    let world = world("log");
+    send(&world, json!({ "query": SHOP })).await;
+    send(&world, json!({ "documentId": "shop-1" })).await;
+    for n in 0..20 {
+        send(&world, json!({ "query": format!("query Mine{n} {{ products {{ data {{ id }} }} }}") })).await;
+        // The name of a trusted one on a document of their own.
+        send(&world, json!({ "query": format!("query Shop {{ p{n}: products {{ data {{ id }} }} }}") }))
+            .await;
+    }
+    send(&world, json!({ "query": "{ nonsense" })).await;
+    let text = runtime::telemetry::metrics().unwrap().render();
+    let counted = |kind: &str, name: &str, outcome: &str| {
+        let labels = format!(
+            "graphql_operation_type=\"{kind}\",graphql_operation_name=\"{name}\",outcome=\"{outcome}\""
+        );
+        let series = format!("graphql_operation_duration_seconds_count{{{labels}}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)?.parse::<u32>().ok()).unwrap_or(0)
+    };
+    assert_eq!(counted("query", "Shop", "ok"), 2);
+    assert_eq!(counted("query", "other", "ok"), 40);
+    assert_eq!(counted("unknown", "other", "refused"), 1);
+    assert!(!text.contains("Mine"), "a name that nobody trusts is told");
+}

@@ -120,6 +120,13 @@ impl RabbitMq {
         rows
     }
 
+    /// Where a node of ours tells its metrics (host:port).
+    pub fn metrics(&self) -> Option<String> {
+        let Kind::Ours(node) = &self.kind else { return None };
+        let url = node.metrics_url();
+        Some(url.trim_start_matches("http://").trim_end_matches("/metrics").to_owned())
+    }
+
     /// Waits until a node of ours ends by itself, and gives the reason. Cancelling it loses nothing.
     pub async fn failed(&mut self) -> String {
         match &mut self.kind {

@@ -18,4 +18,5 @@ mod run;
 mod topology;
 mod up;
 mod watched;
+mod watching;
 mod with;
