@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-OVERLAYS = ("k3s", "k3s-tls", "external")
+OVERLAYS = ("k3s", "k3s-tls", "external", "external-ca")
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 

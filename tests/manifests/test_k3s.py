@@ -59,11 +59,13 @@ def asked(calls, *words):
     return [place for place, call in enumerate(plain) if call[: len(words)] == list(words)]
 
 
-def test_up_makes_secrets_and_images_then_applies_then_waits_for_all_that_the_manifests_have(k3s_command, k3s):
-    told, calls = k3s_command("up")
+@pytest.mark.parametrize("overlay", ["k3s", "k3s-tls"])
+def test_up_makes_secrets_and_images_then_applies_then_waits_for_all_that_the_manifests_have(k3s_command, renderings, overlay):
+    told, calls = k3s_command("up", OVERLAY=overlay)
     assert told.returncode == 0, told.stderr
+    k3s = renderings[overlay]
     version = k3s.workload("gateway").object["metadata"]["labels"]["app.kubernetes.io/version"]
-    (applied,) = asked(calls, "kubectl", "apply", "--kustomize", "k8s/overlays/k3s")
+    (applied,) = asked(calls, "kubectl", "apply", "--kustomize", f"k8s/overlays/{overlay}")
     assert max(asked(calls, "kubectl", "create", "secret")) < min(asked(calls, "docker", "compose")) < asked(calls, "ctr")[0] < applied
     assert calls[asked(calls, "ctr")[0]][-len(IMAGES) :] == [f"{image}:{version}" for image in IMAGES]
     waits = [calls[place][-2] for place in asked(calls, "kubectl", "rollout", "status")]
@@ -71,6 +73,15 @@ def test_up_makes_secrets_and_images_then_applies_then_waits_for_all_that_the_ma
     jobs = [one.name for one in k3s.selected(labels(calls[asked(calls, "kubectl", "wait", "job")[0]])) if one.object["kind"] == "Job"]
     assert sorted(jobs) == sorted(one.name for one in k3s.workloads() if one.object["kind"] == "Job")
     assert min(asked(calls, "kubectl", "rollout", "status")) > applied
+
+
+@pytest.mark.parametrize("overlay", ["external", "external-ca"])
+def test_databases_elsewhere_need_secrets_that_say_where_and_no_waiting(k3s_command, overlay):
+    told, calls = k3s_command("setup", OVERLAY=overlay)
+    assert told.returncode == 1 and "there is no Secret user" in told.stderr and not asked(calls, "kubectl", "create")
+    told, calls = k3s_command("deploy", OVERLAY=overlay)
+    assert told.returncode == 0, told.stderr
+    assert not [call for call in calls if any(word.startswith("statefulset/") for word in call)]
 
 
 def test_redeploy_runs_the_migrations_of_this_version_once_more(k3s_command, k3s):
