@@ -11,8 +11,9 @@ use axum::{
 };
 use messaging::Broker;
 use runtime::{
-    Port, Sessions, Stop,
+    Faults, Port, Sessions, Stop,
     admin::{self, Check},
+    faults,
     lifecycle::join_all,
     status::Part,
 };
@@ -36,12 +37,15 @@ pub struct App {
     broker: Broker,
     edge: Arc<Edge>,
     router: Router,
+    faults: Faults,
 }
 
 impl App {
     /// Wires the gateway; does no I/O. `sessions` and `broker` are passed in: in one process with the services, all
     /// share them.
     pub fn build(config: Config, clients: Clients, sessions: Sessions, broker: Broker) -> Self {
+        let faults = Faults::without_calls("gateway", config.environment);
+        let broker = broker.with_faults(&faults);
         let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients.clone())), sessions.clone()));
         let mut router = Router::new()
             .route("/graphql", any(http::graphql).with_state(edge.clone()))
@@ -53,7 +57,7 @@ impl App {
         }
         let router = router.merge(rest::router(edge.clone(), config.shows_ide()));
         let router = headers::dress(router.fallback(http::unknown_path), &config.requests);
-        Self { config, sessions, clients, broker, edge, router }
+        Self { config, sessions, clients, broker, edge, router, faults }
     }
 
     /// The routes, for who serves them themselves.
@@ -83,7 +87,7 @@ impl App {
             broker: self.broker.clone(),
             write_timeout: self.config.streams.write_timeout,
             checks: self.checks(),
-            parts: vec![Part { name: "gateway", checks: self.checks() }],
+            parts: vec![Part::new("gateway", self.checks(), &self.faults)],
         })
     }
 
@@ -142,7 +146,8 @@ impl Bound {
     ///
     /// # Errors
     /// When a listener fails.
-    pub async fn serve(self, stop: Stop) -> anyhow::Result<()> {
+    pub async fn serve(mut self, stop: Stop) -> anyhow::Result<()> {
+        self.checks.extend(faults::check(self.parts.iter().map(|part| part.faults.clone())));
         let mut tasks = JoinSet::new();
         let (router, public_stop, admin_stop) = (self.router, stop.clone(), stop.clone());
         let (checks, admin) = (self.checks.clone(), self.admin.local_addr()?);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use runtime::{Stop, grpc::certificates};
+use runtime::{Faults, Stop, grpc::certificates};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -38,6 +38,15 @@ pub enum Broker {
 }
 
 impl Broker {
+    /// The same, for a process with these switches: one of them says that the broker is down. To be said before it is used.
+    #[must_use]
+    pub fn with_faults(self, faults: &Faults) -> Self {
+        match self {
+            Self::InProcess(bus) => Self::InProcess(bus.with_faults(faults)),
+            Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.with_faults(faults)),
+        }
+    }
+
     /// Tells an event. `true` once the broker answers for it: RabbitMQ has confirmed it, or each consumer of the
     /// in-process bus has settled it. `false` only without patience.
     pub(crate) async fn tell(&self, event: SealedEvent, patience: Patience) -> bool {

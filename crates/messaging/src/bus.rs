@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use runtime::Faults;
 use tokio::sync::{Semaphore, broadcast, broadcast::error::RecvError, mpsc};
 
 use crate::{
@@ -54,6 +55,8 @@ pub struct Bus {
     subscriptions: Arc<[Subscription]>,
     retries: Retries,
     live: broadcast::Sender<Arc<CloudEvent>>,
+    /// Of who tells and listens through this clone.
+    faults: Faults,
 }
 
 struct Subscription {
@@ -72,7 +75,14 @@ impl Bus {
             subscriptions: consumers.into_iter().map(subscribe).collect(),
             retries: Retries::default(),
             live,
+            faults: Faults::none(),
         }
+    }
+
+    /// The same bus for a service with these switches: "broker down" stops what it tells and hears.
+    pub(crate) fn with_faults(mut self, faults: &Faults) -> Self {
+        self.faults = faults.clone();
+        self
     }
 
     /// The same bus with other retries.
@@ -96,12 +106,17 @@ impl Bus {
 
     pub(crate) fn listen(&self, names: &[&'static str]) -> Listener {
         let (names, mut live) = (names.to_vec(), self.live.subscribe());
-        let (sender, heard) = mpsc::channel(1);
+        let (faults, (sender, heard)) = (self.faults.clone(), mpsc::channel(1));
         tokio::spawn(async move {
             let mut next = Heard::Anew;
             while sender.send(next).await.is_ok() {
                 next = loop {
                     match live.recv().await {
+                        Ok(_) if faults.is_broker_down() => {
+                            faults.until(|fault| !fault.broker_down).await;
+                            live = live.resubscribe();
+                            break Heard::Anew;
+                        }
                         Ok(event) if event.name().is_some_and(|name| names.contains(&name)) => {
                             break Heard::Event(event);
                         }
@@ -118,6 +133,9 @@ impl Bus {
     /// Hands an event to all consumers that want it. `true` once each has committed its effect or laid the event to
     /// rest, which is at once when nobody wants it; `false` only without patience.
     pub(crate) async fn tell(&self, event: &CloudEvent, patience: Patience) -> bool {
+        if !is_up(&self.faults, patience).await {
+            return false;
+        }
         if self.live.receiver_count() > 0 {
             // Without a listener any more, nobody misses it.
             let _ = self.live.send(Arc::new(event.clone()));
@@ -130,11 +148,25 @@ impl Bus {
     }
 }
 
+/// Waits until no switch says that the broker is down; `false` only without patience.
+async fn is_up(faults: &Faults, patience: Patience) -> bool {
+    if !faults.is_broker_down() {
+        return true;
+    }
+    if patience == Patience::Wait {
+        faults.until(|fault| !fault.broker_down).await;
+    }
+    patience == Patience::Wait
+}
+
 impl Subscription {
     async fn deliver(&self, event: &CloudEvent, retries: Retries, patience: Patience) -> bool {
         let mut failed = 0;
         let mut delay = retries.first;
         loop {
+            if !is_up(&self.consumer.faults(), patience).await {
+                return false;
+            }
             let settled = match self.attempt(event).await {
                 Attempt::Done | Attempt::Repeated => true,
                 Attempt::Unreachable(error) => {

@@ -1,6 +1,9 @@
 //! Consumers: what a service does when something happened elsewhere.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
+use runtime::Faults;
 use sqlx::{PgConnection, PgPool};
 
 use crate::CloudEvent;
@@ -44,4 +47,52 @@ pub trait Consumer: Send + Sync + 'static {
 
     /// Called after a commit: wakes the relay of its database.
     fn committed(&self) {}
+
+    /// The fault switches of its service.
+    fn faults(&self) -> Faults {
+        Faults::none()
+    }
+}
+
+/// The same consumers, of a service with these switches.
+pub fn with_faults(consumers: Vec<Arc<dyn Consumer>>, faults: &Faults) -> Vec<Arc<dyn Consumer>> {
+    let switched =
+        |consumer| -> Arc<dyn Consumer> { Arc::new(Switched { consumer, faults: faults.clone() }) };
+    if faults.is_none() { consumers } else { consumers.into_iter().map(switched).collect() }
+}
+
+/// A consumer with the switches of its service.
+struct Switched {
+    consumer: Arc<dyn Consumer>,
+    faults: Faults,
+}
+
+impl Consumer for Switched {
+    fn name(&self) -> &'static str {
+        self.consumer.name()
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        self.consumer.events()
+    }
+
+    fn pool(&self) -> &PgPool {
+        self.consumer.pool()
+    }
+
+    fn handle<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        event: &'a CloudEvent,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        self.consumer.handle(tx, event)
+    }
+
+    fn committed(&self) {
+        self.consumer.committed();
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
 }

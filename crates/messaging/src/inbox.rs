@@ -36,6 +36,7 @@ pub(crate) enum Attempt {
 /// Tries to handle an event.
 pub(crate) async fn attempt(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
     let started = Instant::now();
+    consumer.faults().slow_down().await;
     let outcome = timeout(DEADLINE, AssertUnwindSafe(handle(consumer, event)).catch_unwind()).await;
     let attempt = match outcome {
         Ok(Ok(attempt)) => attempt,

@@ -21,7 +21,7 @@ mod store;
 
 pub use broker::{Broker, BrokerConfig, Heard, Listener};
 pub use bus::{Bus, Retries};
-pub use consumer::{Consumer, Failure};
+pub use consumer::{Consumer, Failure, with_faults};
 pub use event::{CloudEvent, Event};
 pub use outbox::{Outbox, OutboxStatus};
 pub use part::Part;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{Sessions, Stop, grpc::Transport};
+use runtime::{Faults, Sessions, Stop, grpc::Transport};
 
 use crate::{Broker, BrokerConfig, Consumer, Outbox, RabbitMq, revocations};
 
@@ -16,6 +16,8 @@ pub struct Part {
     pub sessions: Sessions,
     /// The way to the user service, where keys and revocations come from.
     pub users: Transport,
+    /// Its fault switches.
+    pub faults: Faults,
 }
 
 impl Part {
@@ -26,7 +28,7 @@ impl Part {
     /// # Errors
     /// When RabbitMQ's URL is none.
     pub async fn play(self, config: BrokerConfig, stop: Stop) -> anyhow::Result<()> {
-        let broker = Broker::from(RabbitMq::new(&config, self.outbox.source)?);
+        let broker = Broker::from(RabbitMq::new(&config, self.outbox.source)?).with_faults(&self.faults);
         tokio::join!(
             self.sessions.clone().follow(self.users, stop.clone()),
             revocations::follow(broker.clone(), self.sessions, stop.clone()),

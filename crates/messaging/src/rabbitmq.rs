@@ -12,7 +12,7 @@ pub mod topology;
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::Stop;
+use runtime::{Faults, Stop};
 
 pub(crate) use self::dead_letters::DeadLetters;
 use self::{connection::Address, consumer::Ways, publisher::Publisher, topology::RETRY_DELAYS};
@@ -59,6 +59,15 @@ impl RabbitMq {
     #[must_use]
     pub fn retrying(mut self, delays: &[Duration]) -> Self {
         self.ways.delays = delays.into();
+        self
+    }
+
+    /// The same broker, away whenever a switch says so.
+    pub(crate) fn with_faults(mut self, faults: &Faults) -> Self {
+        for address in [&mut self.ways.consuming, &mut self.ways.laying_aside, &mut self.listening] {
+            *address = address.with_faults(faults);
+        }
+        self.publisher = self.publisher.with_faults(faults);
         self
     }
 

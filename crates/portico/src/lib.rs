@@ -19,7 +19,7 @@
 //! | [`environment`] | every variable that this crate reads |
 //!
 //! Each subcommand is a file of its own: [`up`], [`down`], [`mod@env`], [`migrate`], [`admin`], [`events`], [`broker`],
-//! [`documents`], [`metrics`], [`nginx`], [`openapi`], [`sdl`], [`with`].
+//! [`documents`], [`fault`], [`metrics`], [`nginx`], [`openapi`], [`sdl`], [`with`].
 
 pub mod admin;
 pub mod attach;
@@ -33,6 +33,7 @@ pub mod down;
 pub mod env;
 pub mod environment;
 pub mod events;
+pub mod fault;
 pub mod metrics;
 pub mod migrate;
 pub mod nginx;
@@ -87,6 +88,8 @@ enum Command {
     Nginx(nginx::NginxCommand),
     /// The documents of your own clients, for a gateway that answers no others
     Documents(documents::DocumentsCommand),
+    /// Have a running service do badly, for development: slow, failing, away
+    Fault(fault::FaultCommand),
     /// Print the schema of the graph (Apollo Federation v2)
     Sdl,
     /// Print the document of the REST interface (OpenAPI 3.1)
@@ -130,6 +133,7 @@ async fn dispatch(command: Command, progress: &Progress) -> anyhow::Result<ExitC
         Command::Broker(broker) => broker.run(&environment).await,
         Command::Nginx(nginx) => nginx.run(&environment, progress).await,
         Command::Documents(documents) => documents.run(),
+        Command::Fault(fault) => fault.run(&environment),
         Command::Sdl => sdl::run(),
         Command::Openapi => openapi::run(),
         Command::Metrics => metrics::run(),

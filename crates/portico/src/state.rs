@@ -33,6 +33,8 @@ pub struct Running {
     pub since: u64,
     /// Where it answers, once it does.
     pub url: Option<String>,
+    /// Where its admin port is, once it answers.
+    pub admin: Option<String>,
     /// What a service needs to run beside it, by the names of the variables; empty until it is ready.
     pub variables: Vec<(String, String)>,
 }
@@ -81,7 +83,7 @@ impl State {
             secrets: Secrets::read(&folder.join("secrets.json"))?,
             lock,
         };
-        state.announce(None, &[])?;
+        state.announce(None, None, &[])?;
         Ok(state)
     }
 
@@ -103,14 +105,20 @@ impl State {
         self.secrets.get_or_make(name).await
     }
 
-    /// Writes down for others, in a file that only the same user can read, where this run answers and what a
+    /// Writes down for others, in a file that only the same user can read, where this run and its admin port answer and what a
     /// service needs to run beside it.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn announce(&self, url: Option<&str>, variables: &[(String, String)]) -> Result<()> {
-        let (pid, since) = (std::process::id(), self.started);
-        let running = Running { pid, since, url: url.map(str::to_owned), variables: variables.to_vec() };
+    pub fn announce(
+        &self,
+        url: Option<&str>,
+        admin: Option<&str>,
+        variables: &[(String, String)],
+    ) -> Result<()> {
+        let (url, admin) = (url.map(str::to_owned), admin.map(str::to_owned));
+        let (pid, since, variables) = (std::process::id(), self.started, variables.to_vec());
+        let running = Running { pid, since, url, admin, variables };
         write_json(&self.folder.join("running.json"), &running)
     }
 
@@ -275,7 +283,7 @@ mod tests {
     async fn a_second_run_is_told_what_runs_and_the_lock_ends_with_its_owner() {
         let folder = folder("lock");
         let state = ours(&folder);
-        state.announce(Some("http://127.0.0.1:4000"), &[("A".to_owned(), "b".to_owned())]).unwrap();
+        state.announce(Some("http://127.0.0.1:4000"), None, &[("A".to_owned(), "b".to_owned())]).unwrap();
         let Acquired::Theirs(Some(running)) = State::acquire(&folder).unwrap() else { panic!("not locked") };
         assert_eq!(running.pid, std::process::id());
         assert_eq!(running.url.as_deref(), Some("http://127.0.0.1:4000"));

@@ -73,9 +73,9 @@ impl System {
         });
         let gateway = gateway::App::build(edge, clients, sessions.clone(), brokers.gateway.clone());
         let gateway = gateway.bind().await?.showing([
-            Part { name: "user", checks: user.checks() },
-            Part { name: "order", checks: order.checks() },
-            Part { name: "payment", checks: payment.checks() },
+            Part::new("user", user.checks(), user.faults()),
+            Part::new("order", order.checks(), order.faults()),
+            Part::new("payment", payment.checks(), payment.faults()),
         ]);
         let development = settings.is_development();
         Ok(Self {
@@ -129,11 +129,12 @@ impl System {
             Ok(())
         });
         let members = [
-            (user, self.user.outbox(), self.user.consumers()),
-            (order, self.order.outbox(), self.order.consumers()),
-            (payment, self.payment.outbox(), self.payment.consumers()),
+            (user, self.user.outbox(), self.user.consumers(), self.user.faults()),
+            (order, self.order.outbox(), self.order.consumers(), self.order.faults()),
+            (payment, self.payment.outbox(), self.payment.consumers(), self.payment.faults()),
         ];
-        for (broker, outbox, consumers) in members {
+        for (broker, outbox, consumers, faults) in members {
+            let broker = broker.with_faults(faults);
             let events = Box::pin(broker.serve(outbox, consumers, stop.clone()));
             tasks.spawn(async move {
                 events.await;

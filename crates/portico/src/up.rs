@@ -174,7 +174,7 @@ impl Up {
             settings = settings.behind_nginx(environment);
         }
         if self.backends {
-            state.announce(None, settings.variables())?;
+            state.announce(None, None, settings.variables())?;
             print_table(None, backends, state, &settings)?;
             return Ok(None);
         }
@@ -195,7 +195,7 @@ impl Up {
             None => None,
         };
         let url = nginx.as_ref().map_or_else(|| format!("http://{gateway}"), Nginx::url);
-        state.announce(Some(&url), settings.variables())?;
+        state.announce(Some(&url), Some(&format!("http://{admin}")), settings.variables())?;
         let observing = observability.as_ref();
         let place = Place { url: &url, nginx: nginx.as_ref(), observability: observing, admin, log: &log };
         print_table(Some(&place), backends, state, &settings)?;

@@ -1,14 +1,20 @@
 //! Taking connections: from the moment that a process is ready until a request to stop, and then those too that the system
 //! took by that moment.
 
-use std::{collections::VecDeque, io, net::SocketAddr};
+use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Duration};
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    time::sleep,
+};
 
 use crate::Stop;
 
 /// How many connections may wait to be taken, as `TcpListener::bind` has it.
 const BACKLOG: u32 = 1024;
+
+/// How long to wait until a port that somebody else took meanwhile is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A port of this process.
 #[derive(Debug)]
@@ -82,6 +88,24 @@ impl Accepting {
     /// Takes those that come to `listener`.
     pub fn new(listener: TcpListener, stop: Stop) -> Self {
         Self { listener: Some(listener), last: VecDeque::new(), stop }
+    }
+
+    /// Closes the port until `back`: who connects is refused, and who waits to be taken is cut off.
+    pub async fn away(&mut self, back: impl Future<Output = ()>) {
+        let Some(address) = self.listener.take().and_then(|listener| listener.local_addr().ok()) else {
+            return;
+        };
+        let open = async {
+            back.await;
+            loop {
+                match Port::open(&address.to_string()).await.and_then(|port| Ok(port.listen()?)) {
+                    Ok(listener) => return listener,
+                    Err(error) => tracing::warn!(%error, "a port can't be opened again yet"),
+                }
+                sleep(AGAIN).await;
+            }
+        };
+        self.listener = self.stop.run_until_cancelled(open).await;
     }
 
     /// The next one, with the client's address; `None` when there will be no more. Its packets are sent at once.

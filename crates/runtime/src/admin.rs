@@ -1,4 +1,5 @@
-//! The admin port: `/live`, `/ready` and `/metrics`, for probes and for Prometheus, and a page for people. It faces no client.
+//! The admin port: `/live`, `/ready` and `/metrics`, for probes and for Prometheus, a page for people, and in development
+//! `/faults`. It faces no client.
 
 use std::{fmt::Write, future::Future, sync::Arc, time::Duration};
 
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     Stop,
+    faults,
     measure::process,
     status::{Part, Status},
     telemetry,
@@ -67,7 +69,8 @@ pub async fn until_ready(checks: &[Check], stop: &Stop) {
     stop.run_until_cancelled(tokio::time::timeout(READY_WITHIN, ready)).await;
 }
 
-/// Answers on `listener` until `stop`; the page shows these parts. From its announcement on, `/ready` says no, so that no new request is sent here.
+/// Answers on `listener` until `stop`; the page shows these parts, whose switches can be set here. From its announcement on,
+/// `/ready` says no, so that no new request is sent here.
 ///
 /// # Errors
 /// When the listener fails.
@@ -77,6 +80,7 @@ pub async fn serve(
     parts: Vec<Part>,
     stop: Stop,
 ) -> std::io::Result<()> {
+    let faults = faults::router(parts.iter().map(|part| part.faults.clone()));
     let status = Status::new(parts);
     tokio::spawn(status.clone().follow(stop.clone()));
     let state = Arc::new((checks, stop.clone()));
@@ -85,7 +89,8 @@ pub async fn serve(
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(state)
-        .merge(status.router());
+        .merge(status.router())
+        .merge(faults);
     axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod deadline;
 mod guard;
 mod health;
+mod incoming;
 mod linger;
 mod server;
 mod tls;

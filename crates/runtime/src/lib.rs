@@ -5,6 +5,7 @@ mod accept;
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod faults;
 pub mod grpc;
 pub mod health;
 pub mod idempotency;
@@ -22,6 +23,7 @@ pub mod telemetry;
 
 pub use accept::{Accepting, Port};
 pub use clock::Clock;
+pub use faults::Faults;
 pub use refusal::{Kind, Refusal};
 pub use sessions::Sessions;
 pub use stop::Stop;

@@ -147,6 +147,13 @@ pub const METRICS: &[Metric] = &[
         labels: RPC,
         meaning: "How long RPCs took where they were asked, with all attempts and waits",
     },
+    Metric {
+        name: "fault_injected_total",
+        kind: Kind::Counter,
+        by: EVERY,
+        labels: &[label("service", Are(EVERY)), label("fault", Are(crate::faults::KINDS))],
+        meaning: "How often a fault switch struck; in development, where there are such",
+    },
 ];
 
 /// Gives Prometheus the HELP of these. For each process once, with its tables.

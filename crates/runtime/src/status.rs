@@ -15,7 +15,7 @@ use axum::{Json, Router, extract::State, http::header, response::IntoResponse, r
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::{Stop, admin::Check, lifecycle::every, telemetry};
+use crate::{Faults, Stop, admin::Check, lifecycle::every, telemetry};
 use history::History;
 use report::Report;
 
@@ -26,6 +26,16 @@ pub struct Part {
     pub name: &'static str,
     /// What has to hold for it to be well.
     pub checks: Vec<Check>,
+    /// Its fault switches.
+    pub faults: Faults,
+}
+
+impl Part {
+    /// One that needs that these checks hold, and that no switch says that it is not ready.
+    pub fn new(name: &'static str, mut checks: Vec<Check>, faults: &Faults) -> Self {
+        checks.extend(faults.check());
+        Self { name, checks, faults: faults.clone() }
+    }
 }
 
 /// The status of a process. Clones are the same.

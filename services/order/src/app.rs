@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use messaging::{Consumer, Outbox, Part};
+use messaging::{Consumer, Outbox, Part, with_faults};
 use proto::order::v1::order_service_server::OrderServiceServer;
 use runtime::{
-    Clock, Sessions, Stop,
+    Clock, Faults, Sessions, Stop,
     admin::Check,
     grpc::{Guard, Guarded, Server, Transport, connect, in_process},
     idempotency,
@@ -50,6 +50,7 @@ pub struct App {
     sessions: Sessions,
     clock: Clock,
     outbox: Outbox,
+    faults: Faults,
 }
 
 impl App {
@@ -61,19 +62,26 @@ impl App {
     pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
         let pool = postgres::pool(&config.database_url, config.database_connections, "order")?;
         let outbox = Outbox::new(pool.clone(), "order");
-        Ok(Self { config, pool, sessions, clock, outbox })
+        let faults = Faults::new("order", config.environment);
+        Ok(Self { config, pool, sessions, clock, outbox, faults })
     }
 
     /// The gRPC service inside its guard.
     pub fn service(&self) -> Guarded<OrderServiceServer<OrderGrpc>> {
         let orders = Orders::new(self.pool.clone(), self.outbox.clone(), self.clock.clone());
         Guard::new(self.sessions.clone())
+            .with_faults(&self.faults)
             .around(OrderServiceServer::new(OrderGrpc::new(orders, self.products())))
     }
 
     /// The way to the service inside this process.
     pub fn transport(&self) -> Transport {
         in_process(self.service())
+    }
+
+    /// Its fault switches: none in production.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The outbox, for the relay that tells its events.
@@ -83,7 +91,8 @@ impl App {
 
     /// What the service does when something happens elsewhere.
     pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
-        vec![Arc::new(PaymentOutcomes::new(self.pool.clone(), self.outbox.clone(), self.clock.clone()))]
+        let outcomes = PaymentOutcomes::new(self.pool.clone(), self.outbox.clone(), self.clock.clone());
+        with_faults(vec![Arc::new(outcomes)], &self.faults)
     }
 
     /// What has to hold before the service takes requests.
@@ -123,6 +132,7 @@ impl App {
             sessions: self.sessions.clone(),
             users: connect(&self.config.user_grpc_url, &self.config.tls)
                 .context("USER_GRPC_URL is no URL of a service")?,
+            faults: self.faults.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use messaging::{Consumer, Outbox, Part};
+use messaging::{Consumer, Outbox, Part, with_faults};
 use proto::payment::v1::payment_service_server::PaymentServiceServer;
 use runtime::{
-    Clock, Sessions, Stop,
+    Clock, Faults, Sessions, Stop,
     admin::Check,
     grpc::{self, Guard, Guarded, Server, Transport},
     idempotency,
@@ -44,6 +44,7 @@ pub struct App {
     pool: PgPool,
     outbox: Outbox,
     payments: Payments,
+    faults: Faults,
 }
 
 impl App {
@@ -58,17 +59,25 @@ impl App {
         let provider = Arc::new(Sandbox::new(pool.clone()));
         let attempts = Attempts::new(pool.clone(), outbox.clone(), clock.clone(), provider, config.timing);
         let payments = Payments::new(attempts, config.timing);
-        Ok(Self { config, sessions, clock, pool, outbox, payments })
+        let faults = Faults::new("payment", config.environment);
+        Ok(Self { config, sessions, clock, pool, outbox, payments, faults })
     }
 
     /// The gRPC service with the guard around it.
     pub fn service(&self) -> Guarded<PaymentServiceServer<Grpc>> {
-        Guard::new(self.sessions.clone()).around(PaymentServiceServer::new(Grpc::new(self.payments.clone())))
+        Guard::new(self.sessions.clone())
+            .with_faults(&self.faults)
+            .around(PaymentServiceServer::new(Grpc::new(self.payments.clone())))
     }
 
     /// The way to the service in this process.
     pub fn transport(&self) -> Transport {
         grpc::in_process(self.service())
+    }
+
+    /// Its fault switches: none in production.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The outbox of its database.
@@ -78,10 +87,11 @@ impl App {
 
     /// What it does when something happens to an order.
     pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
-        vec![
+        let consumers: Vec<Arc<dyn Consumer>> = vec![
             Arc::new(OnOrderCreated(self.payments.clone())),
             Arc::new(OnOrderStatusChanged(self.payments.clone())),
-        ]
+        ];
+        with_faults(consumers, &self.faults)
     }
 
     /// What has to hold before it takes requests.
@@ -132,6 +142,7 @@ impl App {
             sessions: self.sessions.clone(),
             users: grpc::connect(&self.config.user_grpc_url, &self.config.tls)
                 .context("USER_GRPC_URL is no URL of a service")?,
+            faults: self.faults.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));

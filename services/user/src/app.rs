@@ -7,7 +7,7 @@ use identity::Role;
 use messaging::{Consumer, Outbox, Part};
 use proto::user::v1::user_service_server::UserServiceServer;
 use runtime::{
-    Clock, Refusal, Sessions, Stop,
+    Clock, Faults, Refusal, Sessions, Stop,
     admin::Check,
     grpc::{Guard, Guarded, Server, Transport, in_process},
     lifecycle::{every, join_all},
@@ -36,6 +36,7 @@ pub struct App {
     config: Config,
     changes: Changes,
     handlers: Handlers,
+    faults: Faults,
 }
 
 impl App {
@@ -61,19 +62,27 @@ impl App {
         });
         let throttle = RegisterThrottle::new(&config.login);
         let users = Arc::new(Users { changes: changes.clone(), logins: logins.clone(), passwords, throttle });
-        Ok(Self { config, changes, handlers: Handlers { users, logins, keys } })
+        let faults = Faults::new("user", config.environment);
+        Ok(Self { config, changes, handlers: Handlers { users, logins, keys }, faults })
     }
 
     /// The service inside its guard.
     pub fn service(
         &self,
     ) -> Guarded<UserServiceServer<impl proto::user::v1::user_service_server::UserService>> {
-        Guard::new(self.changes.sessions.clone()).around(UserServiceServer::new(self.handlers.clone()))
+        Guard::new(self.changes.sessions.clone())
+            .with_faults(&self.faults)
+            .around(UserServiceServer::new(self.handlers.clone()))
     }
 
     /// The way to the service in this process.
     pub fn transport(&self) -> Transport {
         in_process(self.service())
+    }
+
+    /// Its fault switches: none in production.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The outbox of its database.
@@ -117,6 +126,7 @@ impl App {
             consumers: self.consumers(),
             sessions: self.changes.sessions.clone(),
             users: self.transport(),
+            faults: self.faults.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));

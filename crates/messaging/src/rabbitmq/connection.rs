@@ -22,7 +22,7 @@ use lapin::{
     tcp::{AMQPUriTcpExt, TLSConfig},
     uri::AMQPUri,
 };
-use runtime::Stop;
+use runtime::{Faults, Stop};
 use secrecy::ExposeSecret;
 use tokio::time::{error::Elapsed, interval, sleep, timeout};
 
@@ -53,6 +53,8 @@ pub(super) struct Address {
     tls: Tls,
     /// By this name RabbitMQ, the log and the gauges know the connection: `order publishing`.
     name: Arc<str>,
+    /// Of the process that connects.
+    faults: Faults,
 }
 
 impl Address {
@@ -64,7 +66,12 @@ impl Address {
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         uri.query.frame_max.get_or_insert(FRAME);
         let tls = Tls::new(&uri.scheme, config.amqp_tls_ca.as_deref())?;
-        Ok(Self { uri: Arc::new(uri), tls, name: name.into() })
+        Ok(Self { uri: Arc::new(uri), tls, name: name.into(), faults: Faults::none() })
+    }
+
+    /// The same, for a process with these switches.
+    pub(super) fn with_faults(&self, faults: &Faults) -> Self {
+        Self { faults: faults.clone(), ..self.clone() }
     }
 }
 
@@ -95,6 +102,8 @@ pub(super) enum Lost {
     Broker(#[from] lapin::Error),
     #[error("the connection closed")]
     Closed,
+    #[error("a fault switch says that it is down")]
+    Switched,
 }
 
 /// Connects and runs `work` on the connection, again and again with growing delays, until `work` answers `Ok` or, while
@@ -115,7 +124,7 @@ where
         let lost = match session {
             Err(lost) => lost,
             Ok(session) => {
-                let outcome = run(&session, &work).await;
+                let outcome = run(&session, &address.faults, &work).await;
                 gauge.set(0.0);
                 close(&session.connection).await;
                 let Err(lost) = outcome else { return };
@@ -149,6 +158,9 @@ fn tell(connection: &str, lost: &Lost, said: &mut Option<String>) {
 }
 
 pub(super) async fn open(address: &Address) -> Result<Session, Lost> {
+    if address.faults.is_broker_down() {
+        return Err(Lost::Switched);
+    }
     let properties = ConnectionProperties::default().with_connection_name((&*address.name).into());
     let socket = Socket::default();
     let opened = socket.clone();
@@ -195,7 +207,7 @@ impl Socket {
 }
 
 /// Runs the work until it ends or the connection does.
-async fn run<F>(session: &Session, work: impl Fn(Session) -> F) -> Result<(), Lost>
+async fn run<F>(session: &Session, faults: &Faults, work: impl Fn(Session) -> F) -> Result<(), Lost>
 where
     F: Future<Output = lapin::Result<()>>,
 {
@@ -203,6 +215,7 @@ where
     tokio::select! {
         outcome = work(session.clone()) => Ok(outcome?),
         lost = watch(session, events) => Err(lost),
+        () = faults.until(|fault| fault.broker_down) => Err(Lost::Switched),
     }
 }
 

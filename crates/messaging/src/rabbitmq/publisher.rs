@@ -17,7 +17,7 @@ use std::{
 };
 
 use futures::future::try_join_all;
-use runtime::Stop;
+use runtime::{Faults, Stop};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -48,6 +48,10 @@ struct Inner {
 impl Publisher {
     pub(super) fn new(address: Address) -> Self {
         Self { inner: Arc::new(Inner { address, letters: OnceLock::new(), stop: Stop::new() }) }
+    }
+
+    pub(super) fn with_faults(&self, faults: &Faults) -> Self {
+        Self::new(self.inner.address.with_faults(faults))
     }
 
     /// Publishes an event; `false` only without patience. Dropping the future forgets the event.

@@ -19,7 +19,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::{REQUEST_ID, deadline};
-use crate::{Refusal, Sessions, measure::rpc};
+use crate::{Faults, Refusal, Sessions, measure::rpc};
 
 /// What tonic generates for a service, and anything that behaves like it.
 pub trait GrpcService:
@@ -46,17 +46,25 @@ impl<S> GrpcService for S where
 #[derive(Clone)]
 pub struct Guard {
     sessions: Sessions,
+    faults: Faults,
 }
 
 impl Guard {
     /// A guard by these sessions.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions }
+        Self { sessions, faults: Faults::none() }
+    }
+
+    /// With the switches of the service.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        self.faults = faults.clone();
+        self
     }
 
     /// Puts the guard around `service`.
     pub fn around<S: GrpcService>(&self, service: S) -> Guarded<S> {
-        Guarded { inner: service, sessions: self.sessions.clone() }
+        Guarded { inner: service, sessions: self.sessions.clone(), faults: self.faults.clone() }
     }
 }
 
@@ -65,6 +73,14 @@ impl Guard {
 pub struct Guarded<S> {
     inner: S,
     sessions: Sessions,
+    faults: Faults,
+}
+
+impl<S> Guarded<S> {
+    /// The switches of the service.
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
+    }
 }
 
 impl<S: NamedService> NamedService for Guarded<S> {
@@ -81,10 +97,15 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if self.faults.is_unreachable() {
+            // As a caller in the process meets it: over the network there is no connection then.
+            let nobody = Status::unavailable("the service can't be reached");
+            return Box::pin(std::future::ready(Ok(nobody.into_http())));
+        }
         // The clone takes the place of the service that was found ready.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let sessions = self.sessions.clone();
+        let (sessions, faults) = (self.sessions.clone(), self.faults.clone());
         let path = request.uri().path().to_owned();
         let request_id =
             request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
@@ -93,6 +114,7 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
         let work = async move {
             let started = Instant::now();
             let call = async {
+                faults.strike().await?;
                 if let Some(viewer) = admit(&sessions, &path, request.headers()).await? {
                     request.extensions_mut().insert(viewer);
                 }

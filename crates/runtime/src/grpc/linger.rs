@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
@@ -24,12 +25,27 @@ const AT_MOST: Duration = Duration::from_secs(1);
 pub(super) struct Lingering {
     stream: Option<TcpStream>,
     ends: TaskTracker,
+    /// When it is cut off, if it ever is.
+    cut: Option<BoxFuture<'static, ()>>,
 }
 
 impl Lingering {
     /// `stream`, whose end is awaited by who waits for `ends`.
     pub(super) fn new(stream: TcpStream, ends: TaskTracker) -> Self {
-        Self { stream: Some(stream), ends }
+        Self { stream: Some(stream), ends, cut: None }
+    }
+
+    /// The same, cut off in the midst of everything when `cut` says so.
+    pub(super) fn until(mut self, cut: Option<BoxFuture<'static, ()>>) -> Self {
+        self.cut = cut;
+        self
+    }
+
+    /// Looks whether it is to be cut off. The server always reads, so this is asked when it is time.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) {
+        if self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
+            (self.stream, self.cut) = (None, None);
+        }
     }
 
     fn stream(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
@@ -67,10 +83,11 @@ impl Connected for Lingering {
 
 impl AsyncRead for Lingering {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.poll_cut(cx);
         self.stream()?.poll_read(cx, buffer)
     }
 }

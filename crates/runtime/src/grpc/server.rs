@@ -2,14 +2,11 @@
 
 use std::net::SocketAddr;
 
-use futures::Stream;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::task::TaskTracker;
 
-use super::{Guarded, TlsConfig, guard::GrpcService, linger::Lingering};
-use crate::{
-    Accepting, Port, Stop, admin, admin::Check, config::Environment, lifecycle::join_all, status::Part,
-};
+use super::{Guarded, TlsConfig, guard::GrpcService, incoming::Incoming};
+use crate::{Port, Stop, admin, admin::Check, config::Environment, lifecycle::join_all, status::Part};
 
 /// The two ports of a service, bound and not yet answering. Port 0 takes a free one.
 pub struct Server {
@@ -73,9 +70,11 @@ impl Server {
         self,
         service: Guarded<S>,
         environment: Environment,
-        checks: Vec<Check>,
+        mut checks: Vec<Check>,
         stop: Stop,
     ) -> anyhow::Result<()> {
+        let faults = service.faults().clone();
+        checks.extend(faults.check());
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = (environment == Environment::Development)
             .then(|| {
@@ -93,7 +92,7 @@ impl Server {
             .add_service(service);
         let mut tasks = JoinSet::new();
         let (port, admin) = (self.grpc, self.admin.local_addr()?);
-        let (ready, grpc_stop) = (checks.clone(), stop.clone());
+        let (ready, grpc_stop, grpc_faults) = (checks.clone(), stop.clone(), faults.clone());
         tasks.spawn(async move {
             if let Port::Closed(_) = port {
                 admin::until_ready(&ready, &grpc_stop).await;
@@ -102,7 +101,7 @@ impl Server {
             let no_other = std::future::pending();
             let (ends, listener) = (TaskTracker::new(), port.listen()?);
             tracing::info!(grpc = %listener.local_addr()?, %admin, "{} listens", S::NAME);
-            let incoming = incoming(listener, ends.clone(), grpc_stop);
+            let incoming = Incoming::new(listener, grpc_faults, ends.clone(), grpc_stop).connections();
             router.serve_with_incoming_shutdown(incoming, no_other).await?;
             ends.close();
             ends.wait().await;
@@ -111,22 +110,10 @@ impl Server {
         tasks.spawn(report_health::<S>(health, checks.clone(), stop.clone()));
         let admin_stop = stop.clone();
         let name = S::NAME.split('.').next().unwrap_or(S::NAME);
-        let parts = vec![Part { name, checks: checks.clone() }];
+        let parts = vec![Part { name, checks: checks.clone(), faults }];
         tasks.spawn(async move { Ok(admin::serve(self.admin, checks, parts, admin_stop).await?) });
         join_all(tasks, &stop).await
     }
-}
-
-/// The connections that come until `stop`. Their ends are told to `ends`.
-pub(super) fn incoming(
-    listener: TcpListener,
-    ends: TaskTracker,
-    stop: Stop,
-) -> impl Stream<Item = std::io::Result<Lingering>> {
-    futures::stream::unfold((Accepting::new(listener, stop), ends), async |(mut accepting, ends)| {
-        let taken = accepting.next().await?;
-        Some((taken.map(|(stream, _)| Lingering::new(stream, ends.clone())), (accepting, ends)))
-    })
 }
 
 /// Tells gRPC health what the admin port's `/ready` would say.

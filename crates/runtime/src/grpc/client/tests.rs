@@ -22,9 +22,9 @@ use tower::{Service, ServiceExt};
 
 use super::{Resolve, Transport, connect, connect_by};
 use crate::{
-    Clock, Sessions, Stop,
+    Clock, Faults, Sessions, Stop,
     config::{self, Environment},
-    grpc::{Guard, Server, TlsConfig, server::incoming},
+    grpc::{Guard, Server, TlsConfig, incoming::Incoming},
     sessions::TokenConfig,
 };
 
@@ -70,7 +70,8 @@ impl Process {
     async fn on(address: &str) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let (address, calls, stop) = (listener.local_addr().unwrap(), Counter::default(), Stop::new());
-        let incoming = incoming(listener, TaskTracker::new(), stop.clone());
+        let incoming =
+            Incoming::new(listener, Faults::none(), TaskTracker::new(), stop.clone()).connections();
         let routes = tonic::transport::Server::builder().add_service(calls.clone());
         tokio::spawn(routes.serve_with_incoming_shutdown(incoming, std::future::pending()));
         Self { address, calls, _stop: stop.drop_guard() }
