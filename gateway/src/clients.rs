@@ -9,7 +9,7 @@ use proto::{
     user::v1::{user_service_client::UserServiceClient, user_service_server},
 };
 use runtime::{
-    Refusal,
+    Faults, Refusal,
     grpc::{CallContext, Client, Transport, connect, health},
     status::Part,
 };
@@ -52,8 +52,9 @@ impl Clients {
 impl Clients {
     /// What each service says of its own health.
     pub(crate) fn health(&self) -> [Part; 3] {
-        let part =
-            |name, transport: &Transport, service| Part { name, checks: vec![health(transport, service)] };
+        let part = |name, transport: &Transport, service| {
+            Part::new(name, vec![health(transport, service)], &Faults::none())
+        };
         [
             part("user", &self.user, user_service_server::SERVICE_NAME),
             part("order", &self.order, order_service_server::SERVICE_NAME),

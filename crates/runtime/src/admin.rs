@@ -8,8 +8,7 @@ use futures::future::{BoxFuture, FutureExt};
 use tokio::net::TcpListener;
 
 use crate::{
-    Stop,
-    faults,
+    Stop, faults,
     measure::process,
     status::{Part, Status},
     telemetry,
