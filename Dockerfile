@@ -12,7 +12,9 @@ ARG NGINX=docker.io/library/nginx:1.30.6-trixie
 FROM ${RUST} AS build
 WORKDIR /portico
 COPY . .
-ENV SQLX_OFFLINE=true CARGO_TERM_COLOR=never
+# Told by the metric `portico_build_info`.
+ARG REVISION=unknown
+ENV SQLX_OFFLINE=true CARGO_TERM_COLOR=never PORTICO_COMMIT=${REVISION}
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/portico/target,sharing=locked \
     cargo build --locked --release -p gateway -p user -p order -p payment -p portico && \
