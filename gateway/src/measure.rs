@@ -97,7 +97,7 @@ pub const METRICS: &[Metric] = &[
         name: "graphql_limits_exceeded_total",
         kind: Kind::Counter,
         by: GATEWAY,
-        labels: &[REASON],
+        labels: &[label("reason", Are(&LIMITS))],
         meaning: "Requests beyond a limit that were answered all the same, since GATEWAY_LIMITS is `measure`",
     },
     Metric {
@@ -142,6 +142,21 @@ pub const METRICS: &[Metric] = &[
         labels: &[label("limit", Are(&["requests", "cost", "login", "register", "refreshToken"]))],
         meaning: "Clients whose bucket is not full, and who are therefore remembered",
     },
+];
+
+/// The limits that a request may be beyond, by the reason with which it would be refused.
+const LIMITS: [&str; 11] = [
+    "DOCUMENT_TOO_LARGE",
+    "TOO_MANY_TOKENS",
+    "QUERY_TOO_DEEP",
+    "QUERY_TOO_LARGE",
+    "TOO_MANY_ALIASES",
+    "TOO_MANY_ROOT_FIELDS",
+    "TOO_MANY_DIRECTIVES",
+    "VARIABLES_TOO_DEEP",
+    "QUERY_TOO_COSTLY",
+    "INTROSPECTION_TOO_LARGE",
+    "TOO_MANY_KEYS",
 ];
 
 /// Why sockets end.
@@ -201,6 +216,9 @@ pub(crate) fn start() {
     }
     for reason in SOCKET_ENDS {
         metrics::counter!("graphql_sockets_closed_total", "reason" => reason).increment(0);
+    }
+    for reason in LIMITS {
+        metrics::counter!("graphql_limits_exceeded_total", "reason" => reason).increment(0);
     }
     metrics::counter!("graphql_untrusted_documents_total").increment(0);
 }

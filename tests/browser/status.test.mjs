@@ -56,7 +56,7 @@ test("the status page shows the system live, by itself and under its policy", { 
 
   const row = (table, name) => page.getByRole("table", { name: table }).getByRole("row").filter({ hasText: name });
   await row("Slowest operations", "query other").waitFor();
-  await row("Slowest RPCs", "order.v1.OrderService/ListProducts").waitFor();
+  await row("Slowest RPCs", "OrderService/ListProducts").waitFor();
   await row("Refusals", "TOKEN_MISSING").waitFor();
   await row("Outboxes", "payment").getByText("leads").waitFor();
   assert.match(await page.getByRole("img", { name: "Requests and refusals a second" }).innerHTML(), /points="[0-9]/);

@@ -15,7 +15,7 @@ use axum::{Json, Router, extract::State, http::header, response::IntoResponse, r
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::{Faults, Stop, admin::Check, lifecycle::every, telemetry};
+use crate::{Faults, Stop, admin::Check, lifecycle::every, measure::process, telemetry};
 use history::History;
 use report::Report;
 
@@ -69,6 +69,7 @@ impl Status {
 
     fn look(&self) {
         if let Some(metrics) = telemetry::metrics() {
+            process::tell_memory();
             let told = metrics.render();
             self.history().look(&told, Instant::now());
         }

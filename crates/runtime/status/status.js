@@ -110,7 +110,8 @@ function show(report) {
   const named = (heading) => [heading, (row) => row.name];
   fill("operations", report.operations, [named("operation"), ...TIMED]);
   fill("edges", report.edges, [named("edge"), ...TIMED]);
-  fill("rpcs", report.rpcs, [named("RPC"), ...TIMED]);
+  // Without its package: `order.v1.OrderService/GetOrder` says everything twice.
+  fill("rpcs", report.rpcs, [["RPC", (row) => row.name.replace(/^[a-z0-9.]+\./, "")], ...TIMED]);
   fill("refusals", report.refusals, [
     ["reason", (row) => row.reason],
     ["code", (row) => row.code],

@@ -56,14 +56,13 @@ pub(super) async fn start(
 
 /// How what one process tells is taken apart again: rules and dashboards know each service by its `job`. What names a service
 /// by its first word is that service's, and everything else the gateway's.
-const OWNERS: [(&str, &str); 7] = [
+const OWNERS: [(&str, &str); 6] = [
     ("rpc_server_.+", "rpc_method"),
     ("outbox_.+|relay_.+|messaging_client_.+", "source"),
     ("messaging_process_.+|event_retries_total|dead_letters_total|events_unknown_total", "consumer"),
     ("broker_.+", "connection"),
     ("db_client_.+", "db_client_connection_pool_name"),
     ("rpc_server_shed_total|fault_injected_total", "service"),
-    ("panics_total", "service"),
 ];
 
 /// That of `observability/prometheus.yml`, for a system in one process: each job asks the same port and keeps its own.

@@ -310,11 +310,14 @@ async fn no_rule_and_no_panel_watches_what_is_not_there() {
         let metrics = metrics_in(expression);
         assert!(!metrics.is_empty(), "{name}");
         for metric in metrics {
-            eventually(&format!("{metric} is there, as {name} wants"), || prometheus.has(&metric));
+            eventually(&format!("{metric} is there, as {name} wants"), || {
+                // What is counted for the first time has not grown yet.
+                watched.browse(&admin);
+                prometheus.has(&metric)
+            });
         }
         if rule["type"] == "recording" {
             eventually(&format!("{name} has a value"), || {
-                // What is counted for the first time has not grown yet.
                 watched.browse(&admin);
                 prometheus.has(name)
             });
