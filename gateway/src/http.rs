@@ -29,6 +29,7 @@ mod respond;
 mod socket;
 mod stream;
 mod subscribe;
+pub(crate) mod trace;
 mod trusted;
 mod viewer;
 
@@ -42,7 +43,6 @@ use axum::{
 };
 use runtime::{Kind, Refusal};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
 
 use crate::{
     measure::{self, Timed},
@@ -86,8 +86,7 @@ pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> 
     let id = id.as_str();
     let accepted = Accepted::of(request.headers());
     let media_type = accepted.as_ref().map_or(MediaType::Json, |accepted| accepted.media_type);
-    let span = tracing::info_span!("graphql", request_id = id);
-    let work = answer(&edge, request, accepted, id, started + edge.request_timeout).instrument(span);
+    let work = answer(&edge, request, accepted, id, started + edge.request_timeout);
     let outcome = timeout(edge.request_timeout, work).await.unwrap_or_else(|_| Err(timed_out()));
     let response = outcome.unwrap_or_else(|refused| respond::respond(Err(refused), media_type, id));
     measure::graphql(&method, response.status(), started.elapsed());
@@ -206,12 +205,15 @@ async fn pass(
     }
     let _change = (operation == OperationType::Mutation).then(|| edge.merge.change());
     let public = public::is_public(edge, &document, operation, &inquiry);
-    let outcome = if public {
-        merge::run(edge, document, inquiry, id).await
-    } else {
-        let context = caller.context(id, deadline - TIME_TO_ANSWER);
-        execute::execute(edge, &document, inquiry, caller.viewer, context).await
-    };
+    let outcome = trace::operation(operation, timed.name(), async {
+        if public {
+            merge::run(edge, document, inquiry, id).await
+        } else {
+            let context = caller.context(id, deadline - TIME_TO_ANSWER);
+            execute::execute(edge, &document, inquiry, caller.viewer, context).await
+        }
+    })
+    .await;
     let mut answer = public::mark(outcome?, public);
     if tells_cost {
         let told = checked.cost.told(edge.limits.most_points(), standing);

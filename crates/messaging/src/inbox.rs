@@ -12,7 +12,7 @@ use futures::FutureExt;
 use runtime::postgres::is_away;
 use tokio::time::{Instant, timeout};
 
-use crate::{CloudEvent, Consumer, Failure, measure};
+use crate::{CloudEvent, Consumer, Failure, measure, trace};
 
 /// How long one try may take, so that a handler that hangs does not keep its aggregate's later events for ever.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -37,14 +37,31 @@ pub(crate) enum Attempt {
 pub(crate) async fn attempt(consumer: &dyn Consumer, event: &CloudEvent) -> Attempt {
     let started = Instant::now();
     consumer.faults().slow_down().await;
-    let outcome = timeout(DEADLINE, AssertUnwindSafe(handle(consumer, event)).catch_unwind()).await;
-    let attempt = match outcome {
+    let mut span = trace::handling(consumer, event);
+    let work = span.around(AssertUnwindSafe(handle(consumer, event)).catch_unwind());
+    let attempt = match timeout(DEADLINE, work).await {
         Ok(Ok(attempt)) => attempt,
         Ok(Err(panic)) => Attempt::Failed(Failure::Retry(format!("it panicked: {}", message(&*panic)))),
         Err(_elapsed) => Attempt::Failed(Failure::Retry(format!("it took longer than {DEADLINE:?}"))),
     };
     measure::tried(consumer.name(), &attempt, started.elapsed());
+    if let Some(fault) = attempt.fault() {
+        span.fail(fault);
+    }
+    span.end();
     attempt
+}
+
+impl Attempt {
+    /// What a span says of it.
+    fn fault(&self) -> Option<&'static str> {
+        match self {
+            Self::Done | Self::Repeated => None,
+            Self::Failed(Failure::Retry(_)) => Some("failed"),
+            Self::Failed(Failure::Reject(_)) => Some("rejected"),
+            Self::Unreachable(_) => Some("database_unavailable"),
+        }
+    }
 }
 
 /// An early return drops the transaction, which rolls it back.

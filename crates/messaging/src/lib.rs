@@ -18,12 +18,13 @@ mod rabbitmq;
 pub mod relay;
 pub mod revocations;
 mod store;
+mod trace;
 
 pub use broker::{Broker, BrokerConfig, Heard, Listener};
 pub use bus::{Bus, Retries};
 pub use consumer::{Consumer, Failure, with_faults};
 pub use event::{CloudEvent, Event};
-pub use outbox::{Outbox, OutboxStatus};
+pub use outbox::{Outbox, OutboxStatus, traceparent};
 pub use part::Part;
 pub use rabbitmq::{RabbitMq, connect, topology};
 pub use relay::RelayError;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use runtime::trace;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 
@@ -22,15 +23,15 @@ pub struct Outbox {
 
 /// A checked query of the service that writes an event beside what it does: one statement is all of it or nothing, without
 /// a transaction around it. The text follows `WITH event AS (...), `, so it is further parts of `WITH` and the statement
-/// itself; its parameters begin with `$7`.
+/// itself; its parameters begin with `$8`.
 #[macro_export]
 macro_rules! query_with_event {
     ($event:expr, $rest:literal, $($argument:expr),+ $(,)?) => {{
         let event: &$crate::Event = $event;
         sqlx::query!(
             "WITH event AS (
-                 INSERT INTO outbox (id, name, subject, sequence, data, occurred_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)
+                 INSERT INTO outbox (id, name, subject, sequence, data, occurred_at, traceparent)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)
              ), " + $rest,
             event.id,
             event.name,
@@ -38,9 +39,15 @@ macro_rules! query_with_event {
             event.sequence,
             event.data,
             event.time,
+            $crate::traceparent(),
             $($argument),+
         )
     }};
+}
+
+/// What an event that is written now says of its trace: the caller's.
+pub fn traceparent() -> Option<String> {
+    trace::current().map(|context| context.to_string())
 }
 
 /// How an outbox is doing.

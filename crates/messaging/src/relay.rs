@@ -23,7 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{leader::Leader, lines::Lines};
-use crate::{Broker, Outbox, bus::Patience, measure, store::Row};
+use crate::{Broker, Outbox, bus::Patience, measure, store::Row, trace};
 
 /// How often the outbox is looked at when nothing wakes the relay.
 const POLL: Duration = Duration::from_secs(1);
@@ -197,8 +197,12 @@ impl<'a> Turn<'a> {
         let (id, subject, patience) = (row.id, row.subject, self.patience);
         let event = row.into_event(self.outbox.source);
         let broker = self.broker.clone();
-        self.deliveries
-            .spawn(async move { Delivery { id, subject, told: broker.tell(event, patience).await } });
+        let span = trace::telling(self.outbox.source, &broker, &event);
+        self.deliveries.spawn(async move {
+            let told = span.around(broker.tell(event, patience)).await;
+            span.end();
+            Delivery { id, subject, told }
+        });
     }
 
     /// Marks what was told, `first` and whatever else is by now, and begins to tell what comes next to it. What was

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::{Event, OutboxStatus, event::SealedEvent};
+use crate::{Event, OutboxStatus, event::SealedEvent, outbox::traceparent};
 
 /// The name of the advisory lock of the relay that leads. Such locks belong to one database, so one serves all of them.
 pub(crate) const LEAD: &str = "portico outbox relay";
@@ -23,7 +23,7 @@ pub(crate) struct Row {
     name: String,
     sequence: i64,
     data: Json<Box<RawValue>>,
-    traceparent: Option<String>,
+    pub(crate) traceparent: Option<String>,
     occurred_at: DateTime<Utc>,
 }
 
@@ -48,8 +48,8 @@ impl Row {
 /// Writes an event: what nearly all transactions do, and a sixth cheaper than [`append_many`].
 pub(crate) async fn append_one(tx: &mut PgConnection, event: &Event) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO outbox (id, name, subject, sequence, data, occurred_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO outbox (id, name, subject, sequence, data, occurred_at, traceparent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(event.id)
     .bind(event.name)
@@ -57,6 +57,7 @@ pub(crate) async fn append_one(tx: &mut PgConnection, event: &Event) -> Result<(
     .bind(event.sequence)
     .bind(&event.data)
     .bind(event.time)
+    .bind(traceparent())
     .execute(tx)
     .await?;
     Ok(())
@@ -71,8 +72,9 @@ pub(crate) async fn append_many(tx: &mut PgConnection, events: &[Event]) -> Resu
     let data: Vec<_> = events.iter().map(|event| &event.data).collect();
     let times: Vec<_> = events.iter().map(|event| event.time).collect();
     sqlx::query(
-        "INSERT INTO outbox (id, name, subject, sequence, data, occurred_at)
-         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::jsonb[], $6::timestamptz[])",
+        "INSERT INTO outbox (id, name, subject, sequence, data, occurred_at, traceparent)
+         SELECT *, $7::text
+         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::jsonb[], $6::timestamptz[])",
     )
     .bind(ids)
     .bind(names)
@@ -80,6 +82,7 @@ pub(crate) async fn append_many(tx: &mut PgConnection, events: &[Event]) -> Resu
     .bind(sequences)
     .bind(data)
     .bind(times)
+    .bind(traceparent())
     .execute(tx)
     .await?;
     Ok(())

@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use gateway::{Bound, Clients};
 use messaging::{Broker, Bus, RabbitMq, revocations};
-use runtime::{Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all, status::Part};
+use runtime::{
+    Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all, status::Part, trace,
+};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -172,7 +174,9 @@ impl Started {
     /// # Errors
     /// The failure of the first part that failed.
     pub async fn ended(self, stop: &Stop) -> Result<()> {
-        join_all(self.tasks, stop).await
+        let outcome = join_all(self.tasks, stop).await;
+        trace::flush().await;
+        outcome
     }
 }
 

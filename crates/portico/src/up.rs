@@ -16,6 +16,7 @@ use messaging::topology;
 use runtime::Stop;
 use runtime::lifecycle::DRAIN_DEADLINE;
 use runtime::telemetry::{self, LogConfig};
+use runtime::trace;
 use tokio::task::JoinHandle;
 
 use crate::backend::nginx::{Nginx, Source};
@@ -178,7 +179,7 @@ impl Up {
             print_table(None, backends, state, &settings)?;
             return Ok(None);
         }
-        let log = start_logs(state, environment)?;
+        let log = start_logs(state, &settings.of::<gateway::Config>()?.logs)?;
         let step = progress.step("Starting the services and the gateway");
         let system = System::build(&settings).await?;
         let (gateway, admin) = (system.address()?.to_string(), system.admin_address()?);
@@ -253,21 +254,16 @@ async fn ended(system: &mut Option<Live>) -> anyhow::Error {
 }
 
 /// Logs of the services and the gateway go to a file: the terminal is for people.
-fn start_logs(state: &State, environment: &Environment) -> Result<PathBuf> {
+fn start_logs(state: &State, config: &LogConfig) -> Result<PathBuf> {
     let folder = state.logs();
     std::fs::create_dir_all(&folder)?;
     let path = folder.join("portico.log");
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
     let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    let format = environment.text("LOG_FORMAT").unwrap_or("human");
-    let config = LogConfig {
-        log: environment.text("RUST_LOG").unwrap_or("info").to_owned(),
-        log_format: clap::ValueEnum::from_str(format, true)
-            .map_err(|error| anyhow!("LOG_FORMAT: {error}"))?,
-    };
-    telemetry::start_logs_in(&config, file);
+    telemetry::start_logs_in(config, file);
     // Before anything makes its handles.
     telemetry::metrics();
+    trace::start(&config.traces);
     tokio::spawn(telemetry::keep_metrics_small());
     Ok(path)
 }

@@ -1,4 +1,4 @@
-//! What every process of Portico is made of: settings, logs and metrics, start and stop, health, the Postgres pool,
+//! What every process of Portico is made of: settings, logs, metrics and traces, start and stop, health, the Postgres pool,
 //! gRPC clients and servers, and the form in which a refusal travels between them.
 
 mod accept;
@@ -20,6 +20,7 @@ pub mod sessions;
 pub mod status;
 mod stop;
 pub mod telemetry;
+pub mod trace;
 
 pub use accept::{Accepting, Port};
 pub use clock::Clock;

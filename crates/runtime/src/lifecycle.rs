@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     Stop,
     telemetry::{self, LogConfig},
+    trace,
 };
 
 /// How long what is under way may take to end after the request to stop.
@@ -49,10 +50,15 @@ where
     };
     let stop = Stop::new();
     let outcome = runtime.block_on(async {
+        trace::start(&log.traces);
         tokio::spawn(telemetry::keep_metrics_small());
-        tokio::select! {
+        let outcome = tokio::select! {
             outcome = body(stop.clone()) => outcome.map_err(|error| format!("{error:#}")),
             reason = stop_and_wait(&stop, delay) => Err(reason),
+        };
+        tokio::select! {
+            () = trace::flush() => outcome,
+            () = stop_signal() => outcome,
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));

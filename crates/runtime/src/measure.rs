@@ -154,6 +154,20 @@ pub const METRICS: &[Metric] = &[
         labels: &[label("service", Are(EVERY)), label("fault", Are(crate::faults::KINDS))],
         meaning: "How often a fault switch struck; in development, where there are such",
     },
+    Metric {
+        name: "trace_spans_exported_total",
+        kind: Kind::Counter,
+        by: EVERY,
+        labels: &[],
+        meaning: "Spans that the collector took",
+    },
+    Metric {
+        name: "trace_spans_lost_total",
+        kind: Kind::Counter,
+        by: EVERY,
+        labels: &[label("why", Are(&["queue_full", "not_taken"]))],
+        meaning: "Spans that were lost: no room was left, or the collector did not take them",
+    },
 ];
 
 /// Gives Prometheus the HELP of these. For each process once, with its tables.

@@ -2,6 +2,8 @@
 //!
 //! A failure is logged once, at the boundary where it is handled. No line carries a password, a token or an email.
 
+mod lines;
+
 use std::{
     fs::File,
     io::IsTerminal,
@@ -11,9 +13,17 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::{self, MakeWriter, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-use crate::measure;
+use crate::{
+    measure,
+    trace::{self, TraceConfig},
+};
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,7 +34,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// The settings of the logs.
+/// The settings of logs and traces.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
     /// Which lines are logged, as tracing-subscriber's EnvFilter reads it.
@@ -33,6 +43,9 @@ pub struct LogConfig {
     /// How logs look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human")]
     pub log_format: LogFormat,
+    /// Traces.
+    #[command(flatten)]
+    pub traces: TraceConfig,
 }
 
 /// lapin logs each message that RabbitMQ returns, with all that is in it, and failures that we tell ourselves.
@@ -55,12 +68,18 @@ where
 {
     let filter = |log: &str| EnvFilter::try_new(format!("{UNLESS_ASKED},{log}"));
     let filter = filter(&config.log).or_else(|_| filter("info")).unwrap_or_default();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(coloured);
-    // An error means that logs run already, as they do for every test but the first of a process.
-    let _ = match config.log_format {
-        LogFormat::Human => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let layer = fmt::layer().with_writer(writer).with_ansi(coloured);
+    let layer = match config.log_format {
+        LogFormat::Human => layer.event_format(lines::Human::new(coloured)).with_filter(filter).boxed(),
+        LogFormat::Json => layer
+            .fmt_fields(JsonFields::new())
+            .event_format(lines::Objects::new())
+            .with_filter(filter)
+            .boxed(),
     };
+    let statements = config.traces.exports().then(trace::statements);
+    // An error means that logs run already, as they do for every test but the first of a process.
+    let _ = tracing_subscriber::registry().with(layer).with(statements).try_init();
 }
 
 /// How often what histograms were told is folded into their buckets.

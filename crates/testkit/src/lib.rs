@@ -7,6 +7,7 @@
 mod authority;
 mod broker;
 mod calls;
+mod collector;
 mod database;
 mod proxy;
 mod server;
@@ -16,6 +17,7 @@ mod until;
 pub use authority::{Authority, Issued};
 pub use broker::{Broker, Permissions};
 pub use calls::Calls;
+pub use collector::{Collected, Collector};
 pub use database::Database;
 pub use proxy::Proxy;
 pub use server::serve;

@@ -10,15 +10,15 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
+use runtime::trace::is_request_id;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use uuid::Uuid;
 
+use super::trace;
 use crate::config::{Origin, RequestConfig};
 
 /// The header that names a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest request id that is taken from a client.
-const LONGEST_REQUEST_ID: usize = 64;
 /// How the client came to what stands before us.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -61,11 +61,7 @@ impl RequestId {
     /// The client's own id of the request when it is well formed, else a new one. It ends up in logs, so it must not be
     /// able to hold anything else.
     fn of(headers: &HeaderMap) -> Self {
-        let well_formed = |id: &&HeaderValue| {
-            (1..=LONGEST_REQUEST_ID).contains(&id.len())
-                && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
-        };
-        match headers.get(REQUEST_ID).filter(well_formed) {
+        match headers.get(REQUEST_ID).filter(|id| is_request_id(id)) {
             Some(id) => Self(id.clone()),
             None => {
                 let mut text = Uuid::encode_buffer();
@@ -128,7 +124,9 @@ async fn answer(State(hsts): State<Option<HeaderValue>>, mut request: Request, n
     let id = RequestId::of(request.headers());
     let over_tls = request.headers().get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let span = trace::request(&request, id.0.clone());
+    let mut response = span.around(next.run(request)).await;
+    trace::answered(span, &response);
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.0);
     for (name, value) in ALWAYS {

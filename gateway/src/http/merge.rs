@@ -17,10 +17,9 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
-use runtime::{Refusal, grpc::CallContext};
+use runtime::{Refusal, grpc::CallContext, trace::carried};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument;
 
 use super::{
     Edge, TIME_TO_ANSWER,
@@ -156,7 +155,7 @@ fn begin(run: impl Future<Output = Result<Answer, Refused>> + Send + 'static, un
         let _under_way = under_way;
         run.await.map(|answer| Told { data: answer.data, errors: answer.errors })
     };
-    let task = AbortOnDropHandle::new(tokio::spawn(run.in_current_span()));
+    let task = AbortOnDropHandle::new(tokio::spawn(carried(run)));
     let ended = async { task.await.unwrap_or_else(|lost| Err(Refused::by_kind(Refusal::internal(lost)))) };
     ended.boxed()
 }

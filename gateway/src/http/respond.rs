@@ -12,7 +12,7 @@ use runtime::{Kind, Refusal};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{execute::Answer, negotiate::MediaType, refusal};
+use super::{execute::Answer, negotiate::MediaType, refusal, trace};
 use crate::{graphql, measure};
 
 /// A request of which nothing ran.
@@ -100,6 +100,9 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
     let body = match outcome {
         Ok(Executed { mut errors, data, extensions, .. }) => {
             errors.iter_mut().for_each(|error| tell(error, request_id));
+            if let Some(fault) = trace::fault(&errors) {
+                response.extensions_mut().insert(fault);
+            }
             write(&Json { errors: &errors, data: Some(&data), extensions: &extensions })
         }
         Err(Refused { status, mut errors, allow }) => {
@@ -117,7 +120,7 @@ pub(super) fn respond(outcome: Result<Answer, Refused>, media_type: MediaType, r
     match body {
         Ok(body) => *response.body_mut() = body.into(),
         Err(error) => {
-            tracing::error!(%error, request_id, "an answer can't be written as JSON");
+            tracing::error!(%error, "an answer can't be written as JSON");
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
     }

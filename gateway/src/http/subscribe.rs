@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Edge, TIME_TO_ANSWER, document::Document, execute::Answer, read::Inquiry, respond::Refused, timed_out,
-    viewer::Caller,
+    trace, viewer::Caller,
 };
 use crate::{
     clients::Calls,
@@ -89,7 +89,10 @@ impl Subscription {
                     return Next::Forbidden(refusal);
                 }
                 // Boxed: it is large, and seldom there.
-                Box::pin(self.answer(event)).await.map_or_else(Next::Refused, Next::Answer)
+                let span = trace::occasion(&event.cloud, &self.asked.request_id);
+                let outcome = Box::pin(span.around(self.answer(event))).await;
+                trace::came_to(span, outcome.as_ref());
+                outcome.map_or_else(Next::Refused, Next::Answer)
             }
             Some(Told::Missed) | None => Next::Refused(Refused::by_kind(missed())),
             Some(Told::TooSlow) => {

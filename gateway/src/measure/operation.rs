@@ -68,6 +68,11 @@ impl Timed {
         };
     }
 
+    /// Its name, if it has one that is trusted.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.named.as_ref().map(|named| named.name.as_str())
+    }
+
     /// It ran; with errors in its answer or without.
     pub(crate) fn ran(mut self, errors: bool) {
         self.outcome = usize::from(errors);

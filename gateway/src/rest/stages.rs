@@ -11,7 +11,6 @@ use axum::{
 use futures::FutureExt;
 use runtime::{Kind, Refusal};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
 
 use super::answer::{self, Failure};
 use crate::{
@@ -34,11 +33,10 @@ pub(super) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: 
     let started = Instant::now();
     let id = RequestId::of_request(&request);
     let (method, path) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
-    let span = tracing::info_span!("rest", request_id = id.as_str());
     let mut standing = None;
     let deadline = started + edge.request_timeout;
     let work = AssertUnwindSafe(answer(&edge, request, next, &id, deadline, &mut standing)).catch_unwind();
-    let mut response = match timeout(edge.request_timeout, work.instrument(span)).await {
+    let mut response = match timeout(edge.request_timeout, work).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(failure))) => failure.into_response(),
         // The panic hook has logged what and where.

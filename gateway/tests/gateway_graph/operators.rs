@@ -1,12 +1,12 @@
 //! What the gateway tells its operators: counts, and lines in the log.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use std::{fs::File, path::PathBuf};
 
 use axum::http::Method;
-use runtime::telemetry;
+use runtime::{
+    telemetry::{self, LogConfig, LogFormat},
+    trace::TraceConfig,
+};
 use serde_json::json;
 
 use crate::rest::request;
@@ -25,31 +25,30 @@ fn told(code: &str, reason: &str) -> u64 {
 }
 
 /// What is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct Log(PathBuf);
 
 impl Log {
     /// The one of all tests in this process: with one for each thread, what another thread found not to be logged first
     /// would not be logged here.
     fn of_this_process() -> Self {
-        let log = Self::default();
-        let writer = log.clone();
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
-        log
+        let path = std::env::temp_dir().join(format!("portico-log-{}", std::process::id()));
+        let config = LogConfig {
+            log: "info".to_owned(),
+            log_format: LogFormat::Human,
+            traces: TraceConfig::default(),
+        };
+        telemetry::start_logs_in(&config, File::create(&path).unwrap());
+        Self(path)
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        std::fs::read_to_string(&self.0).unwrap()
     }
 }
 
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+impl Drop for Log {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

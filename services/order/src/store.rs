@@ -226,11 +226,11 @@ pub(crate) async fn insert_order(
         "placed AS (
              INSERT INTO orders (id, user_id, status, total, currency, shipping_address, notes, version, created_at,
                                  updated_at)
-             VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             VALUES ($8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          )
          INSERT INTO order_items (order_id, position, product_id, product_name, quantity, unit_price)
-         SELECT $7, item.position, item.product_id, item.product_name, item.quantity, item.unit_price
-         FROM UNNEST($17::text[], $18::text[], $19::integer[], $20::bigint[])
+         SELECT $8, item.position, item.product_id, item.product_name, item.quantity, item.unit_price
+         FROM UNNEST($18::text[], $19::text[], $20::integer[], $21::bigint[])
               WITH ORDINALITY AS item (product_id, product_name, quantity, unit_price, position)",
         order.id.0,
         order.user_id.0,

@@ -5,9 +5,8 @@ use identity::{UserId, Viewer};
 use messaging::Outbox;
 use money::Money;
 use proto::{common::v1::PageInfo, payment::v1 as api};
-use runtime::{Clock, idempotency::Key, page::Page};
+use runtime::{Clock, idempotency::Key, page::Page, trace::carried};
 use sqlx::{PgConnection, PgPool};
-use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -253,5 +252,5 @@ impl Payments {
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::spawn(work.in_current_span()).await.unwrap_or_else(|panic| Err(Error::internal(panic)))
+    tokio::spawn(carried(work)).await.unwrap_or_else(|panic| Err(Error::internal(panic)))
 }

@@ -18,7 +18,7 @@ use lapin::{
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
-use runtime::{Stop, lifecycle::every};
+use runtime::{Stop, lifecycle::every, trace::within};
 use tokio::time::{Instant, sleep};
 
 pub(super) use self::aside::{FAILED_AT, KEY, REASON, TRIES, header};
@@ -28,11 +28,12 @@ use self::{
 };
 use super::{
     connection::{self, Address, Session},
-    topology,
+    copy, topology,
 };
 use crate::{
     CloudEvent, Consumer, Failure, dead_letters,
     inbox::{self, Attempt},
+    trace,
 };
 
 /// How many messages one consumer handles at once. Each holds a connection of the pool that also serves requests.
@@ -185,8 +186,22 @@ impl Line<'_> {
         let consumer = self.consumer.name();
         match message::read(&delivery, self.consumer.events()) {
             Message::Event(event) => {
-                let Some(outcome) = self.handle(&event, tries(&delivery)).await? else { return Ok(()) };
-                self.follow(aside, &delivery, outcome, &event.id.to_string()).await?;
+                let work = async {
+                    let Some(outcome) = self.handle(&event, tries(&delivery)).await? else {
+                        return Ok(false);
+                    };
+                    self.follow(aside, &delivery, outcome, &event.id.to_string()).await?;
+                    Ok::<_, Ended>(true)
+                };
+                let over = match copy::trace_of(&delivery.properties) {
+                    Some(context) => {
+                        Box::pin(within(trace::service_of(self.consumer), context, work)).await?
+                    }
+                    None => Box::pin(work).await?,
+                };
+                if !over {
+                    return Ok(());
+                }
             }
             Message::Unknown(kind) => {
                 metrics::counter!("events_unknown_total", "consumer" => consumer).increment(1);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,6 +19,7 @@ pub(crate) struct Process {
     pub(crate) address: String,
     /// Where health and metrics are.
     pub(crate) admin: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Process {
@@ -27,23 +29,41 @@ impl Process {
         assert!(program.exists(), "{name} is not built: `cargo build --workspace --bins`");
         let prefix = name.to_uppercase();
         let mut command = Command::new(program);
+        command.env("LOG_FORMAT", "json").env("RUST_LOG", "info");
         command.envs(settings.iter().map(|(name, value)| (name, value)));
         command.env(format!("{prefix}_LISTEN"), "127.0.0.1:0");
         command.env(format!("{prefix}_ADMIN_LISTEN"), "127.0.0.1:0");
-        command.env("LOG_FORMAT", "json").env("RUST_LOG", "info");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
+        let mut lines = lines.map(move |line| {
+            let line = line.unwrap();
+            kept.lock().unwrap().push_str(&format!("{line}\n"));
+            line
+        });
         let (address, admin) =
-            lines.find_map(|line| addresses(&line.unwrap())).unwrap_or_else(|| panic!("{name} ended"));
+            lines.find_map(|line| addresses(&line)).unwrap_or_else(|| panic!("{name} ended"));
         // Read on, or its log would fill the pipe and stop it.
         std::thread::spawn(move || lines.for_each(drop));
         // It has its port before it takes anyone there: it does once it is ready.
         eventually("it takes clients", || TcpStream::connect(&address).is_ok());
-        Self { child, address, admin }
+        Self { child, address, admin, log }
+    }
+
+    /// All that it has logged.
+    pub(crate) fn logged(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Kills it.
+    pub(crate) fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Asks it to stop and waits until it has; gives whether it ended in good order.
-    fn stop(mut self) -> bool {
+    pub(crate) fn stop(mut self) -> bool {
         kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap().success()
     }

@@ -38,12 +38,20 @@ impl Graph {
 
     /// The whole answer to `document`, whatever its HTTP status.
     pub(crate) fn ask(&self, document: &str) -> Value {
+        self.ask_with(document, &[])
+    }
+
+    /// The same, asked with these headers.
+    pub(crate) fn ask_with(&self, document: &str, headers: &[(&str, String)]) -> Value {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .new_agent();
         let mut request = agent.post(&self.url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

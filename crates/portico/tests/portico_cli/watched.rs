@@ -20,6 +20,11 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these settings for each process.
+    pub(crate) fn start_with(more: &[(String, String)]) -> Self {
         let folder = Folder::new();
         let backends = Up::start_arguments(&folder, &["up", "--backends"], &[]);
         let with = |service: &str, urls: &[(&str, &Process)]| {
@@ -28,6 +33,7 @@ impl Watched {
                 (format!("{name}_GRPC_URL"), format!("http://{}", process.address))
             };
             settings.extend(urls.iter().map(named));
+            settings.extend(more.iter().cloned());
             Process::start(service, &settings)
         };
         let user = with("user", &[]);

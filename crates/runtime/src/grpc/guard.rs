@@ -14,12 +14,11 @@ use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use identity::Viewer;
 use proto::common::v1::Access;
-use tonic::{Code, Status, body::Body, server::NamedService};
+use tonic::{Status, body::Body, server::NamedService};
 use tower::Service;
-use tracing::Instrument;
 
-use super::{REQUEST_ID, deadline};
-use crate::{Faults, Refusal, Sessions, measure::rpc};
+use super::deadline;
+use crate::{Faults, Refusal, Sessions, measure, trace::rpc};
 
 /// What tonic generates for a service, and anything that behaves like it.
 pub trait GrpcService:
@@ -107,9 +106,7 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let (sessions, faults) = (self.sessions.clone(), self.faults.clone());
         let path = request.uri().path().to_owned();
-        let request_id =
-            request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-        let span = tracing::info_span!("rpc", path, request_id);
+        let span = rpc::serving(service_of::<S>(), &request);
         let time = deadline::requested(request.headers());
         let work = async move {
             let started = Instant::now();
@@ -123,15 +120,17 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
                     Status::from(Refusal::internal("an RPC panicked"))
                 })
             };
-            let answer = deadline::within(time, call).await.and_then(|called| called);
+            let answer = deadline::within(time, span.around(call)).await.and_then(|called| called);
             let response = match answer {
                 Ok(Ok(response)) => response,
                 Err(status) => status.into_http(),
             };
-            rpc::SERVER.record(&path, code(&response), started.elapsed());
+            let code = rpc::answered(&response);
+            rpc::end(span, code);
+            measure::rpc::SERVER.record(&path, code, started.elapsed());
             Ok(response)
         };
-        Box::pin(work.instrument(span))
+        Box::pin(work)
     }
 }
 
@@ -152,8 +151,9 @@ async fn admit(sessions: &Sessions, path: &str, headers: &HeaderMap) -> Result<O
     Ok(viewer)
 }
 
-fn code(response: &Response<Body>) -> Code {
-    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+/// The service that a gRPC service of ours belongs to: `order.v1.OrderService` is `order`'s.
+fn service_of<S: NamedService>() -> &'static str {
+    S::NAME.split('.').next().unwrap_or(S::NAME)
 }
 
 /// The viewer whom the guard let in.

@@ -53,6 +53,11 @@ pub fn code_name(code: Code) -> &'static str {
     CODES[code as usize]
 }
 
+/// The RPC at `path` as the conventions write it; one that is none of ours has no name of its own.
+pub fn method_name(path: &str) -> &'static str {
+    SERVER.rpcs.get_key_value(path).map_or(OTHER, |(path, _)| name(path))
+}
+
 fn name(path: &str) -> &str {
     path.trim_start_matches('/')
 }

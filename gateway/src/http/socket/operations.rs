@@ -17,7 +17,7 @@ use crate::http::{
     respond::{self, Refused},
     run, subscribe,
     subscribe::Subscription,
-    timed_out,
+    timed_out, trace,
     viewer::Caller,
 };
 
@@ -158,7 +158,14 @@ impl Operation {
             let asked = Asked { caller, id: &request_id, deadline, streams: true, tells_cost: false };
             run(&edge, asked, inquiry).await
         };
-        let outcome = timeout(edge.request_timeout, work).await.unwrap_or_else(|_| Err(timed_out()));
+        let span = trace::message(&request_id);
+        let outcome =
+            span.around(timeout(edge.request_timeout, work)).await.unwrap_or_else(|_| Err(timed_out()));
+        match &outcome {
+            Ok(Outcome::Answer(answer)) => trace::came_to(span, Ok(answer)),
+            Ok(Outcome::Subscription(_)) => span.end(),
+            Err(refused) => trace::came_to(span, Err(refused)),
+        }
         match outcome {
             Ok(Outcome::Answer(answer)) => {
                 (Some(Output::Next(respond::payload(Ok(answer), &request_id))), Stage::Answered)

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lapin::{BasicProperties, types::ShortString};
+use runtime::trace;
 use tokio::sync::oneshot;
 
-use crate::{bus::Patience, event::SealedEvent, topology};
+use crate::{bus::Patience, event::SealedEvent, rabbitmq::copy, topology};
 
 /// The delay after the first failure; each later one is twice as long, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_millis(100);
@@ -42,6 +43,10 @@ impl Letter {
             .with_type(event.kind.as_str().into())
             .with_app_id(event.source.as_str().into())
             .with_timestamp(event.time.timestamp().unsigned_abs());
+        let properties = match trace::current() {
+            Some(context) => properties.with_headers(copy::traced(&context.to_string())),
+            None => properties,
+        };
         let mandatory = topology::QUEUES.iter().any(|queue| queue.events.contains(&name.as_str()));
         Some(Self { name, mandatory, properties, body, patience, answer, delay: FIRST })
     }

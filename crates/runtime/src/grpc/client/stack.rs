@@ -19,7 +19,7 @@ use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt};
 
 use super::{Transport, call::Call};
-use crate::grpc::deadline;
+use crate::{grpc::deadline, trace::rpc};
 
 /// How long a call may take that says nothing of it.
 const USUAL: (Duration, HeaderValue) = (Duration::from_secs(2), HeaderValue::from_static("2S"));
@@ -41,6 +41,7 @@ impl Client {
 
     async fn call(self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
         let mut call = Call::begin(self.0.service, &mut request);
+        let span = rpc::calling(&mut request);
         let time = deadline::requested(request.headers()).unwrap_or_else(|| {
             request.headers_mut().insert("grpc-timeout", USUAL.1);
             USUAL.0
@@ -52,6 +53,9 @@ impl Client {
         };
         let answer = answer.map(|(_, response)| response);
         call.end(&answer, code);
+        if let Some(span) = span {
+            rpc::end(span, code);
+        }
         answer
     }
 
