@@ -96,7 +96,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "broker_blocked",
         kind: Gauge,
-        by: SERVICES,
+        by: EVERY,
         labels: CONNECTION,
         meaning: "Whether RabbitMQ takes nothing over that connection, since it is short of memory or disk, 1 or 0",
     },
