@@ -1,9 +1,11 @@
 //! Generates, from the .proto files: messages and gRPC code, the messages' JSON form (events travel in it), the
-//! descriptor set (for reflection), the table of who may call which RPC, and that of the events.
+//! descriptor set (for reflection), the tables of who may call which RPC and which is safe to repeat, and that of the events.
 
 use std::{env, fmt::Write, fs, path::PathBuf};
 
-use prost_reflect::{DescriptorPool, MessageDescriptor, Value};
+use prost_reflect::{
+    DescriptorPool, MessageDescriptor, Value, prost_types::method_options::IdempotencyLevel,
+};
 
 const FILES: &[&str] = &[
     "common/v1/access.proto",
@@ -27,6 +29,7 @@ fn main() -> anyhow::Result<()> {
     fs::write(out.join("descriptors.bin"), &descriptors)?;
     fs::write(out.join("access.rs"), access_table(&compiler.descriptor_pool())?)?;
     fs::write(out.join("rpcs.rs"), rpc_list(&compiler.descriptor_pool()))?;
+    fs::write(out.join("repeatable.rs"), repeatable_table(&compiler.descriptor_pool())?)?;
     fs::write(out.join("events.rs"), event_table(&compiler.descriptor_pool())?)?;
     // One set of well-known types in both forms, so that a message needs no conversion on its way into an event.
     tonic_prost_build::configure()
@@ -67,6 +70,19 @@ fn rpc_list(pool: &DescriptorPool) -> String {
     format!(
         "/// The paths of all RPCs: `/user.v1.UserService/GetUser`.\npub const RPCS: &[&str] = &{paths:?};\n"
     )
+}
+
+/// A match from the path of each RPC to whether its `idempotency_level` says that it may be repeated.
+fn repeatable_table(pool: &DescriptorPool) -> anyhow::Result<String> {
+    let mut table = String::from("match path {\n");
+    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        let options = method.method_descriptor_proto().options.clone().unwrap_or_default();
+        if options.idempotency_level() != IdempotencyLevel::IdempotencyUnknown {
+            writeln!(table, "    \"/{}/{}\" => true,", method.parent_service().full_name(), method.name())?;
+        }
+    }
+    table.push_str("    _ => false,\n}\n");
+    Ok(table)
 }
 
 /// An implementation of `DomainEvent` for each message with the `common.v1.event` option, and the list of them.

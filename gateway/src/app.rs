@@ -46,7 +46,8 @@ impl App {
     pub fn build(config: Config, clients: Clients, sessions: Sessions, broker: Broker) -> Self {
         let faults = Faults::without_calls("gateway", config.environment);
         let broker = broker.with_faults(&faults);
-        let edge = Arc::new(Edge::new(&config, Arc::new(Services::new(clients.clone())), sessions.clone()));
+        let services = Services::new(clients.clone(), &config.clients);
+        let edge = Arc::new(Edge::new(&config, Arc::new(services), sessions.clone()));
         let mut router = Router::new()
             .route("/graphql", any(http::graphql).with_state(edge.clone()))
             .route("/query", any(http::graphql).with_state(edge.clone()))

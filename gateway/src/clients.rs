@@ -10,7 +10,7 @@ use proto::{
 };
 use runtime::{
     Faults, Refusal,
-    grpc::{CallContext, Client, Transport, connect, health},
+    grpc::{CallContext, Client, ClientConfig, Transport, connect, health},
     status::Part,
 };
 use tonic::{Request, Response, Status};
@@ -71,10 +71,10 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn new(clients: Clients) -> Self {
-        let users = UserServiceClient::new(Client::new("user", clients.user));
-        let orders = OrderServiceClient::new(Client::new("order", clients.order));
-        let payments = PaymentServiceClient::new(Client::new("payment", clients.payment));
+    pub(crate) fn new(clients: Clients, config: &ClientConfig) -> Self {
+        let users = UserServiceClient::new(Client::new("user", clients.user, config));
+        let orders = OrderServiceClient::new(Client::new("order", clients.order, config));
+        let payments = PaymentServiceClient::new(Client::new("payment", clients.payment, config));
         Self {
             users: users.max_decoding_message_size(LARGEST_ANSWER),
             orders: orders.max_decoding_message_size(LARGEST_ANSWER),

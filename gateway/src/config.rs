@@ -10,7 +10,11 @@ use std::time::Duration;
 use clap::{Args, Parser, ValueEnum};
 use messaging::BrokerConfig;
 use runtime::{
-    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+    config::{Environment, seconds},
+    grpc::{ClientConfig, TlsConfig},
+    lifecycle::DrainConfig,
+    sessions::TokenConfig,
+    telemetry::LogConfig,
 };
 
 pub use documents::{DocumentConfig, Trusting};
@@ -82,6 +86,9 @@ pub struct Config {
     /// Where events are heard.
     #[command(flatten)]
     pub broker: BrokerConfig,
+    /// How the services are called.
+    #[command(flatten)]
+    pub clients: ClientConfig,
     /// TLS on the way to the services.
     #[command(flatten)]
     pub tls: TlsConfig,
@@ -143,14 +150,6 @@ impl Config {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("must be more than 0 seconds".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,13 +167,5 @@ mod tests {
         assert_eq!(shown(&["--ide", "on"]), (true, true));
         assert_eq!(shown(&["--environment", "development", "--ide", "off"]), (false, true));
         assert_eq!(shown(&["--ide", "on", "--introspection", "off"]), (true, false));
-    }
-
-    #[test]
-    fn a_time_that_makes_no_sense_is_refused() {
-        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
-        for text in ["0", "-1", "NaN", "inf", "ten", ""] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
     }
 }

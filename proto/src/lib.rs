@@ -49,6 +49,12 @@ pub fn access(path: &str) -> common::v1::Access {
     common::v1::Access::try_from(number).unwrap_or(common::v1::Access::Unspecified)
 }
 
+/// Whether an RPC may be made again when it is not known what became of it, as its `idempotency_level` declares. `path` is
+/// that of the HTTP request; an unknown one may not.
+pub fn is_repeatable(path: &str) -> bool {
+    include!(concat!(env!("OUT_DIR"), "/repeatable.rs"))
+}
+
 /// A message that is the payload of an event. Implemented for those that declare it with the option
 /// `common.v1.event`, and for no other.
 pub trait DomainEvent: serde::Serialize {
@@ -87,6 +93,16 @@ mod tests {
         assert_eq!(access("/user.v1.UserService/DropTables"), Access::Unspecified);
         assert!(RPCS.contains(&"/user.v1.UserService/GetUser"));
         assert!(RPCS.iter().all(|path| access(path) != Access::Unspecified));
+    }
+
+    #[test]
+    fn what_only_reads_may_be_repeated_and_what_writes_may_not() {
+        for path in RPCS {
+            let name = path.rsplit('/').next().unwrap();
+            let reads = ["Get", "List", "BatchGet", "BatchList"].iter().any(|verb| name.starts_with(verb));
+            assert_eq!(is_repeatable(path), reads, "{path} needs NO_SIDE_EFFECTS, or must not have it");
+        }
+        assert!(!is_repeatable("/user.v1.UserService/GetTables") && !is_repeatable(""));
     }
 
     #[test]

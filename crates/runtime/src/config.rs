@@ -2,7 +2,7 @@
 
 mod secret_files;
 
-use std::{ffi::OsString, process::exit};
+use std::{ffi::OsString, process::exit, time::Duration};
 
 use clap::{
     ArgMatches, Command, CommandFactory, Parser, ValueEnum,
@@ -39,6 +39,18 @@ pub fn parse<C: Parser>(
     let mut command = command::<C>();
     let mut matches = matches(&mut command, arguments.into_iter().map(Into::into).collect())?;
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Reads a time of more than zero seconds, such as `2` or `0.5`: the `value_parser` of settings.
+///
+/// # Errors
+/// What it must be.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be more than 0 seconds".to_owned()),
+    }
 }
 
 /// The command line of `C`.
@@ -137,5 +149,13 @@ mod tests {
             one_line::<Config>(&error),
             "order: ORDER_TEST_POOL has a bad value: invalid digit found in string; `order --help` lists the settings"
         );
+    }
+
+    #[test]
+    fn a_time_that_makes_no_sense_is_refused() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
+        for text in ["0", "-1", "NaN", "inf", "ten", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 }

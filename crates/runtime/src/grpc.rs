@@ -10,7 +10,9 @@ mod linger;
 mod server;
 mod tls;
 
-pub use client::{BatchSize, CallContext, CallLog, CallRecord, Client, Transport, connect, in_process};
+pub use client::{
+    BatchSize, CallContext, CallLog, CallRecord, Client, ClientConfig, Transport, connect, in_process,
+};
 pub use guard::{GrpcService, Guard, Guarded, viewer};
 pub use health::health;
 pub use server::Server;

@@ -88,6 +88,12 @@ const RPC: &[Label] = &[
     label("rpc_response_status_code", Listed("gRPC's codes: `OK`, `NOT_FOUND`, ...", rpc::codes)),
 ];
 
+/// The service that is called.
+const CALLED: Label = label("service", Are(SERVICES));
+
+/// The states of a circuit breaker.
+const BREAKER: &[&str] = &["closed", "open", "half_open"];
+
 /// What this crate measures.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -149,24 +155,59 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "fault_injected_total",
-        kind: Kind::Counter,
+        kind: Counter,
         by: EVERY,
         labels: &[label("service", Are(EVERY)), label("fault", Are(crate::faults::KINDS))],
         meaning: "How often a fault switch struck; in development, where there are such",
     },
     Metric {
         name: "trace_spans_exported_total",
-        kind: Kind::Counter,
+        kind: Counter,
         by: EVERY,
         labels: &[],
         meaning: "Spans that the collector took",
     },
     Metric {
         name: "trace_spans_lost_total",
-        kind: Kind::Counter,
+        kind: Counter,
         by: EVERY,
         labels: &[label("why", Are(&["queue_full", "not_taken"]))],
         meaning: "Spans that were lost: no room was left, or the collector did not take them",
+    },
+    Metric {
+        name: "rpc_client_retries_total",
+        kind: Counter,
+        by: EVERY,
+        labels: &[CALLED, label("outcome", Are(&["retried", "no_budget"]))],
+        meaning: "Calls to a service that were made again, and those that were not, since too many fail",
+    },
+    Metric {
+        name: "rpc_client_active_calls",
+        kind: Gauge,
+        by: &["gateway"],
+        labels: &[CALLED],
+        meaning: "Calls to a service that are under way; RPC_CONCURRENCY at most",
+    },
+    Metric {
+        name: "rpc_client_bulkhead_refused_total",
+        kind: Counter,
+        by: &["gateway"],
+        labels: &[CALLED],
+        meaning: "Calls to a service that were refused because too many are under way to it",
+    },
+    Metric {
+        name: "circuit_breaker_state",
+        kind: Gauge,
+        by: &["gateway"],
+        labels: &[CALLED, label("state", Are(BREAKER))],
+        meaning: "1 for the state in which the circuit breaker of a service is, else 0; open ones become half-open by the next call",
+    },
+    Metric {
+        name: "circuit_breaker_transitions_total",
+        kind: Counter,
+        by: &["gateway"],
+        labels: &[CALLED, label("to", Are(BREAKER))],
+        meaning: "How often the circuit breaker of a service came into a state",
     },
 ];
 

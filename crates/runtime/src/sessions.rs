@@ -148,7 +148,7 @@ impl Sessions {
 
     /// Loads keys and revocations from the user service behind `users`, and follows them until `stop`.
     pub async fn follow(self, users: Transport, stop: Stop) {
-        let users = UserServiceClient::new(Client::new("user", users));
+        let users = UserServiceClient::new(Client::vital("user", users));
         *self.shared.source.lock().await = Some(Source { users: users.clone(), keys_fetched: None });
         let mut since = self.shared.clock.now() - TOKEN_LIFETIME;
         let mut ticks = tokio::time::interval(POLL);

@@ -183,14 +183,15 @@ pub(super) mod tests {
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::{Clients, clients::Services};
+    use crate::{Clients, Config, clients::Services};
 
     /// Calls that nobody answers.
     pub(in crate::graphql) fn calls() -> Arc<Calls> {
         let nowhere = connect("http://127.0.0.1:1", &TlsConfig::default()).unwrap();
         let clients = Clients { user: nowhere.clone(), order: nowhere.clone(), payment: nowhere };
         let context = CallContext::new(tokio::time::Instant::now());
-        Arc::new(Calls::new(Arc::new(Services::new(clients)), context, Duration::ZERO))
+        let config: Config = runtime::config::parse(["gateway"]).unwrap();
+        Arc::new(Calls::new(Arc::new(Services::new(clients, &config.clients)), context, Duration::ZERO))
     }
 
     static FETCHES: AtomicUsize = AtomicUsize::new(0);

@@ -5,6 +5,7 @@
 
 mod access;
 mod bad_input;
+mod breakers;
 mod caching;
 mod catalogue;
 mod decimals;

@@ -80,7 +80,7 @@ async fn a_hundred_rows_without_their_service_are_a_hundred_rows_with_an_error_e
     let body = world.ask(Some(&ada), "{ orders(limit: 100) { data { id payment { id } } } }").await;
     assert_eq!(body["data"]["orders"]["data"].as_array().unwrap().len(), 100);
     assert_eq!(body["errors"].as_array().unwrap().len(), 100);
-    assert_eq!(world.calls.take()["BatchGetPaymentsByOrders"], 1);
+    assert_eq!(world.calls.take()["BatchGetPaymentsByOrders"], 3, "one call, which is safe to repeat");
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,10 +125,12 @@ async fn a_mutation_whose_service_is_down_answers_with_its_error() {
     let world = World::new();
     let (ada, order, _) = world.buyer();
     world.faults.set("order", Fault::Down);
+    world.calls.take();
     let body = world.ask(Some(&ada), &format!(r#"mutation {{ cancelOrder(id: "{order}") {{ id }} }}"#)).await;
     assert_eq!(body["data"], Value::Null);
     assert_eq!(reason(&body), ("SERVICE_UNAVAILABLE", "SERVICE_UNAVAILABLE"));
     assert_eq!(path(&body), "/cancelOrder");
+    assert_eq!(world.calls.take()["CancelOrder"], 1, "it may have been done already");
 }
 
 #[tokio::test]

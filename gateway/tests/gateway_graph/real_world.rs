@@ -10,7 +10,11 @@ use gateway::{App, Clients};
 use http_body_util::BodyExt;
 use messaging::{Broker, Bus};
 use order::SeedProduct;
-use runtime::{Clock, Sessions, Stop, config::parse};
+use runtime::{
+    Clock, Sessions, Stop,
+    config::{Environment, parse},
+    grpc::{Server, connect},
+};
 use serde_json::{Value, json};
 use testkit::{Database, until};
 use tokio_util::sync::DropGuard;
@@ -28,6 +32,7 @@ pub(crate) struct RealWorld {
     user: Arc<user::App>,
     order: order::App,
     payment: payment::App,
+    sessions: Sessions,
     pub(crate) broker: Broker,
     _stop: DropGuard,
     // Last, so that they are dropped after all that uses them.
@@ -79,7 +84,28 @@ impl RealWorld {
             ])
             .await
             .unwrap();
-        Self { gateway, user, order, payment, broker, _stop: stop.drop_guard(), databases }
+        Self { gateway, user, order, payment, sessions, broker, _stop: stop.drop_guard(), databases }
+    }
+
+    /// The same behind a gateway with these settings, which reaches the payment service at `url`.
+    pub(crate) fn with_payments_at(mut self, url: &str, settings: &[&str]) -> Self {
+        let config: gateway::Config =
+            parse(["gateway", "--environment", "development"].iter().chain(settings)).unwrap();
+        let clients = Clients {
+            user: self.user.transport(),
+            order: self.order.transport(),
+            payment: connect(url, &config.tls).unwrap(),
+        };
+        self.gateway = App::build(config, clients, self.sessions.clone(), self.broker.clone());
+        self
+    }
+
+    /// Serves the payments at `address` until the guard is dropped.
+    pub(crate) async fn serve_payments(&self, address: SocketAddr) -> DropGuard {
+        let server = Server::bind(&address.to_string(), "127.0.0.1:0").await.unwrap();
+        let stop = Stop::new();
+        tokio::spawn(server.serve(self.payment.service(), Environment::Development, vec![], stop.clone()));
+        stop.drop_guard()
     }
 
     /// Another gateway, as in a process of its own: it hears of revocations by polling the user service, and what

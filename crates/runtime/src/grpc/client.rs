@@ -1,10 +1,14 @@
 //! Clients: the transport to a service, what every call passes on its way there, and what it carries.
 
+mod breaker;
+mod bulkhead;
 mod call;
+mod config;
 mod context;
 mod log;
 mod replica;
 mod replicas;
+mod retry;
 mod stack;
 mod target;
 #[cfg(test)]
@@ -22,7 +26,9 @@ use self::{
 };
 use super::{Guarded, TlsConfig, guard::GrpcService};
 
+pub use config::ClientConfig;
 pub use context::CallContext;
+use context::Hurried;
 pub use log::{BatchSize, CallLog, CallRecord};
 pub use stack::Client;
 

@@ -38,7 +38,8 @@ impl Call {
     /// Takes down what was answered.
     pub(super) fn end(&mut self, answer: &Result<Response<Body>, Status>, code: Code) {
         self.record.code = Some(code);
-        if answer.is_err() {
+        // One that was sent: why others were not is told where that is decided.
+        if answer.is_err() && self.record.attempts > 0 {
             let CallRecord { service, path, .. } = &self.record;
             tracing::warn!(service, %path, ?code, "a call to a service failed on its way");
         }

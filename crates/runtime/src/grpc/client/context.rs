@@ -12,6 +12,11 @@ use tonic::{
 use super::CallLog;
 use crate::grpc::{CLIENT_ADDRESS, REQUEST_ID};
 
+/// In the extensions of a request that has less time than its service may take: if it runs out, that's not the service's
+/// fault.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hurried;
+
 /// What every call on behalf of one client request carries: whose it is, and until when it is of use.
 #[derive(Clone, Debug)]
 pub struct CallContext {
@@ -59,7 +64,11 @@ impl CallContext {
     /// The request that carries `message` to a service, with no more time than is left or than `at_most`.
     pub fn request<T>(&self, message: T, at_most: Duration) -> Request<T> {
         let mut request = Request::new(message);
-        request.set_timeout(self.deadline.saturating_duration_since(Instant::now()).min(at_most));
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        request.set_timeout(left.min(at_most));
+        if left < at_most {
+            request.extensions_mut().insert(Hurried);
+        }
         let metadata = request.metadata_mut();
         for (name, value) in [
             ("authorization", &self.authorization),

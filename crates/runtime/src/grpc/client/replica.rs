@@ -22,8 +22,9 @@ use tonic::{
 };
 use tower::{Service, ServiceExt};
 
-/// How long it may take to connect. Somebody waits for it.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// How long it may take to connect. Somebody waits for it, and there must be time to ask another one. A first packet that
+/// is lost would be sent again after a second; the next try is earlier.
+const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// The pauses between two tries to reach one that was away.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 

@@ -33,7 +33,7 @@ use super::{
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(3);
 const LOOK_AFTER: Duration = Duration::from_millis(200);
 /// How long that may take.
-const LOOK_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
 /// All processes of a service.
 pub(super) struct Replicas {

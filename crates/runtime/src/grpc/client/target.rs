@@ -33,10 +33,12 @@ impl Target {
 
     fn of(url: &str, tls: &TlsConfig) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_shared(url.to_owned())?
-            // The connector has its own time for TCP; this one is for TLS too.
-            .connect_timeout(Duration::from_secs(3))
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5));
+            // The connector has its own time for TCP; this one is for TLS too. A call has two seconds in all.
+            .connect_timeout(Duration::from_secs(1))
+            // What died without a word is found in seven seconds, whether or not anybody calls it meanwhile.
+            .http2_keep_alive_interval(Duration::from_secs(5))
+            .keep_alive_timeout(Duration::from_secs(2))
+            .keep_alive_while_idle(true);
         let endpoint = tls.secure(endpoint, url)?;
         let host = endpoint.uri().host().context("it names no host")?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
