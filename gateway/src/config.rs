@@ -60,9 +60,10 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_INTROSPECTION", value_enum)]
     pub introspection: Option<Switch>,
     /// How long one call to a service may take, in seconds.
-    #[arg(long, env = "GATEWAY_RPC_TIMEOUT", default_value = "5", value_parser = seconds)]
+    #[arg(long, env = "GATEWAY_RPC_TIMEOUT", default_value = "2", value_parser = seconds)]
     pub rpc_timeout: Duration,
-    /// How long one request may take in all, from its head to its answer, in seconds.
+    /// How long one request may take in all, from its head to its answer, in seconds. A client may take less of it by the
+    /// header `X-Portico-Timeout`.
     #[arg(long, env = "GATEWAY_REQUEST_TIMEOUT", default_value = "10", value_parser = seconds)]
     pub request_timeout: Duration,
     /// How much memory the parsed documents may take that are kept for the next request, in bytes.

@@ -8,6 +8,7 @@
 pub(crate) mod address;
 pub(crate) mod admit;
 mod batch;
+mod budget;
 mod check;
 mod coerce;
 mod cost;
@@ -33,7 +34,7 @@ pub(crate) mod trace;
 mod trusted;
 mod viewer;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 use axum::{
@@ -54,6 +55,7 @@ use read::Inquiry;
 use stream::Following;
 use subscribe::Subscription;
 
+pub(crate) use budget::Budget;
 pub(crate) use edge::Edge;
 
 pub(crate) use trusted::check as check_trusted;
@@ -73,9 +75,6 @@ pub(crate) use read::{collect, require_json};
 pub(crate) use respond::Refused;
 pub(crate) use viewer::{Caller, identify};
 
-/// How long before the end of a request its calls must be answered, so that what did come is still sent.
-pub(crate) const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
-
 /// The header by which a client asks what its operation cost. One that is ours keeps caches away.
 const TELL_COST: &str = "x-portico-cost";
 
@@ -86,8 +85,13 @@ pub(crate) async fn graphql(State(edge): State<Arc<Edge>>, request: Request) -> 
     let id = id.as_str();
     let accepted = Accepted::of(request.headers());
     let media_type = accepted.as_ref().map_or(MediaType::Json, |accepted| accepted.media_type);
-    let work = answer(&edge, request, accepted, id, started + edge.request_timeout);
-    let outcome = timeout(edge.request_timeout, work).await.unwrap_or_else(|_| Err(timed_out()));
+    let outcome = match Budget::of(request.headers(), edge.request_timeout) {
+        Ok(budget) => {
+            let work = answer(&edge, request, accepted, id, (started, budget));
+            timeout(budget.whole(), work).await.unwrap_or_else(|_| Err(timed_out()))
+        }
+        Err(refusal) => Err(Refused::by_budget(refusal)),
+    };
     let response = outcome.unwrap_or_else(|refused| respond::respond(Err(refused), media_type, id));
     measure::graphql(&method, response.status(), started.elapsed());
     response
@@ -99,26 +103,26 @@ async fn answer(
     request: Request,
     accepted: Result<Accepted, Refused>,
     id: &str,
-    deadline: Instant,
+    (started, budget): (Instant, Budget),
 ) -> Result<Response, Refused> {
     let _place = edge.admission.enter().map_err(Refused::by_kind)?;
     if socket::is_asked_for(request.headers()) {
-        return socket::open(edge, request).await;
+        return socket::open(edge, request, budget).await;
     }
     let Accepted { media_type, streams } = accepted?;
     let (head, body) = request.into_parts();
     forgery::check(&edge.origins, &head)?;
     // Before the body is read: a stranger's megabyte is not worth it.
-    let caller = viewer::identify(edge, &head).await?;
+    let caller = viewer::identify(edge, &head, budget).await?;
     let standing = edge.rates.requests(&caller, 1).map_err(Refused::by_kind)?;
     let caller = Arc::new(caller);
     let source = read::source(&head, body, edge.largest_body).await?;
     if let Some(operations) = batch::operations(&source, edge.batch)? {
-        return Ok(batch::answer(edge, &caller, operations, (id, deadline), media_type).await);
+        return Ok(batch::answer(edge, &caller, operations, (id, started), media_type).await);
     }
     let inquiry = read::inquiry(&source)?;
     let tells_cost = head.headers.contains_key(TELL_COST);
-    let asked = Asked { caller, id, deadline, streams: streams != Streams::Never, tells_cost };
+    let asked = Asked { caller, id, started, streams: streams != Streams::Never, tells_cost };
     let viewer = asked.caller.viewer;
     let following = match run(edge, asked, inquiry).await {
         Ok(Outcome::Subscription(subscription)) => {
@@ -155,8 +159,8 @@ struct Asked<'a> {
     caller: Arc<Caller>,
     /// The request's id.
     id: &'a str,
-    /// When the request ends.
-    deadline: Instant,
+    /// When the request began.
+    started: Instant,
     /// Whether the answer may stream.
     streams: bool,
     /// Whether the answer says what it cost.
@@ -188,7 +192,7 @@ async fn pass(
     mut inquiry: Inquiry<'_>,
     timed: &mut Timed,
 ) -> Result<Outcome, Refused> {
-    let Asked { caller, id, deadline, streams, tells_cost } = asked;
+    let Asked { caller, id, started, streams, tells_cost } = asked;
     let found = persisted::find(edge, &mut inquiry, caller.viewer)?;
     timed.is_named(found.named.as_ref());
     let checked = check::check(edge, &found.document, &inquiry, caller.viewer)?;
@@ -207,9 +211,9 @@ async fn pass(
     let public = public::is_public(edge, &document, operation, &inquiry);
     let outcome = trace::operation(operation, timed.name(), async {
         if public {
-            merge::run(edge, document, inquiry, id).await
+            merge::run(edge, document, inquiry, id, caller.budget).await
         } else {
-            let context = caller.context(id, deadline - TIME_TO_ANSWER);
+            let context = caller.context(id, started);
             execute::execute(edge, &document, inquiry, caller.viewer, context).await
         }
     })

@@ -52,6 +52,9 @@ pub(crate) struct Connection {
 struct Drain {
     stop: Stop,
     open: TaskTracker,
+    /// Asks those to stop that left HTTP. They come after the requests under way, which end soon.
+    leave: Stop,
+    left: TaskTracker,
 }
 
 impl Connection {
@@ -65,18 +68,19 @@ impl Connection {
         self.drain.stop.is_announced()
     }
 
-    /// Held by what goes on when HTTP has left the connection: the server waits for it.
-    pub(crate) fn hold(&self) -> TaskTrackerToken {
-        self.drain.open.token()
+    /// Held by what goes on when HTTP has left the connection: the server waits for it. And what asks that to end.
+    pub(crate) fn hold(&self) -> (TaskTrackerToken, Stop) {
+        (self.drain.left.token(), self.drain.leave.clone())
     }
 }
 
-/// Answers on `listener` until `stop`, then lets the requests under way end. From the announcement of `stop` on each answer
+/// Answers on `listener` until `stop`, then lets the requests under way end, and after them asks what left HTTP to end. From the announcement of `stop` on each answer
 /// closes its connection, so that no client's next request meets one that ends. A client that does not read what it is sent
 /// within `write_timeout` is hung up on.
 pub(crate) async fn serve(listener: TcpListener, router: Router, write_timeout: Duration, stop: Stop) {
     let mut accepting = Accepting::new(listener, stop.clone());
-    let drain = Arc::new(Drain { stop, open: TaskTracker::new() });
+    let (open, left) = (TaskTracker::new(), TaskTracker::new());
+    let drain = Arc::new(Drain { stop, open, leave: Stop::new(), left });
     while let Some(accepted) = accepting.next().await {
         match accepted {
             Ok((stream, peer)) => {
@@ -91,6 +95,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, write_timeout: 
     }
     drain.open.close();
     drain.open.wait().await;
+    drain.leave.cancel();
+    drain.left.close();
+    drain.left.wait().await;
 }
 
 /// Comes back when a connection that rests is to be closed. From the announcement of the stop on, one that does not rest is

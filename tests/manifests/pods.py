@@ -105,13 +105,14 @@ def every_deployment_has_a_scaler_and_a_disruption_budget(rendering):
             yield f"Deployment {name} undoes what its scaler did at each apply"
 
 
-# Each pod of a service holds up to USER_DATABASE_CONNECTIONS and the like (default 10), one that listens and one that leads
-# the relay. Postgres takes 100, 3 of them for its superuser.
+# Each pod of a service holds up to USER_DATABASE_CONNECTIONS and USER_READ_DATABASE_CONNECTIONS and the like (5 each), one
+# that listens and one that leads the relay. Postgres takes 100, 3 of them for its superuser.
 def a_database_has_room_for_as_many_pods_as_there_may_be(rendering):
     for service in ("user", "order", "payment"):
         workload = rendering.workload(service)
         variables = workload.variables(rendering, workload.containers[0])
-        connections = int(variables.get(f"{service.upper()}_DATABASE_CONNECTIONS", 10)) + 2
+        pools = [f"{service.upper()}{kind}_DATABASE_CONNECTIONS" for kind in ("", "_READ")]
+        connections = sum(int(variables.get(pool, 5)) for pool in pools) + 2
         # maxSurge during an update, and the migration.
         pods = rendering.find("HorizontalPodAutoscaler", service)["spec"]["maxReplicas"] + 1
         if connections * pods + 1 > 97:

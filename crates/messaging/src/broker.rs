@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use runtime::{Faults, Stop, grpc::certificates};
+use runtime::{Faults, Stop, grpc::certificates, lifecycle::and_then_stop};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -63,16 +63,18 @@ impl Broker {
     }
 
     /// Runs a service's part in events until `stop`: the relay of its `outbox`, and its `consumers` (which the
-    /// in-process bus already knows, since it was made with those of all services).
+    /// in-process bus already knows, since it was made with those of all services). The relay ends last: it tells what
+    /// consumers said to the end.
     pub async fn serve(self, outbox: Outbox, consumers: Vec<Arc<dyn Consumer>>, stop: Stop) {
         consumers.iter().for_each(|consumer| measure::count_from_nothing(consumer.name()));
-        let relay = relay::run(outbox, self.clone(), stop.clone());
+        let last = Stop::new();
+        let relay = relay::run(outbox, self.clone(), last.clone());
         match self {
             Self::InProcess(bus) => {
-                tokio::join!(relay, bus.redrive(&consumers, stop));
+                tokio::join!(relay, and_then_stop(bus.redrive(&consumers, stop), last));
             }
             Self::RabbitMq(rabbitmq) => {
-                tokio::join!(relay, rabbitmq.consume(consumers, stop));
+                tokio::join!(relay, and_then_stop(rabbitmq.consume(consumers, stop), last));
             }
         }
     }

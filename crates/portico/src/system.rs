@@ -12,7 +12,12 @@ use anyhow::{Result, bail};
 use gateway::{Bound, Clients};
 use messaging::{Broker, Bus, RabbitMq, revocations};
 use runtime::{
-    Clock, Sessions, Stop, admin::Check, admin::readiness, lifecycle::join_all, status::Part, trace,
+    Clock, Sessions, Stop,
+    admin::Check,
+    admin::readiness,
+    lifecycle::{and_then_stop, join_all},
+    status::Part,
+    trace,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -113,7 +118,7 @@ impl System {
     /// # Errors
     /// When a service does not become ready in time; the last word of each is in the error.
     pub async fn start(self, stop: &Stop) -> Result<Started> {
-        let mut tasks = JoinSet::new();
+        let (mut tasks, events_stop) = (JoinSet::new(), Stop::new());
         let following = self.sessions.clone().follow(self.user.transport(), stop.clone());
         tasks.spawn(async move {
             following.await;
@@ -137,7 +142,7 @@ impl System {
         ];
         for (broker, outbox, consumers, faults) in members {
             let broker = broker.with_faults(faults);
-            let events = Box::pin(broker.serve(outbox, consumers, stop.clone()));
+            let events = Box::pin(broker.serve(outbox, consumers, events_stop.clone()));
             tasks.spawn(async move {
                 events.await;
                 Ok(())
@@ -151,7 +156,7 @@ impl System {
         }
         let gateway = self.gateway;
         let served = stop.clone();
-        tasks.spawn(async move { gateway.serve(served).await });
+        tasks.spawn(and_then_stop(async move { gateway.serve(served).await }, events_stop));
         Ok(Started { tasks })
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write, future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use futures::future::{BoxFuture, FutureExt};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 use crate::{
     Stop, faults,
@@ -17,6 +17,9 @@ use crate::{
 /// How long [`until_ready`] waits at most, and how often it looks.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
+/// When it first says what is missing, and how often then.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+const WORD: Duration = Duration::from_secs(2);
 /// How long one check may take.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -57,15 +60,36 @@ pub async fn readiness(checks: &[Check]) -> (bool, String) {
     (outcomes.iter().all(Result::is_ok), lines)
 }
 
-/// Waits until all checks hold, so that a new process takes no request from another that can answer it. But not longer
-/// than 10 s: something is away then, and what can be done without it is to be done. `stop` ends the waiting.
+/// Waits until all checks hold, so that a new process takes no request from another that can answer it, and says every few
+/// seconds what is missing. But not longer than 10 s: something is away then, and what can be done without it is to be
+/// done. `stop` ends the waiting.
 pub async fn until_ready(checks: &[Check], stop: &Stop) {
+    let (until, mut next_word) = (Instant::now() + READY_WITHIN, Instant::now() + FIRST_WORD);
     let ready = async {
-        while !readiness(checks).await.0 {
+        loop {
+            let (ready, told) = readiness(checks).await;
+            let now = Instant::now();
+            if ready {
+                return;
+            }
+            let missing = missing(&told);
+            if now >= until {
+                return tracing::warn!(missing, "serving without what is missing");
+            }
+            if now >= next_word {
+                tracing::info!(missing, "waiting, {} s more at most", (until - now).as_secs());
+                next_word = now + WORD;
+            }
             tokio::time::sleep(LOOK).await;
         }
     };
-    stop.run_until_cancelled(tokio::time::timeout(READY_WITHIN, ready)).await;
+    stop.run_until_cancelled(ready).await;
+}
+
+/// Of what was told of all checks, that of those that don't hold.
+fn missing(told: &str) -> String {
+    let lines: Vec<&str> = told.lines().filter(|line| !line.ends_with(": ok")).collect();
+    lines.join("; ")
 }
 
 /// Answers on `listener` until `stop`; the page shows these parts, whose switches can be set here. From its announcement on,

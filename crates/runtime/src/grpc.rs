@@ -7,14 +7,17 @@ mod guard;
 mod health;
 mod incoming;
 mod linger;
+mod room;
 mod server;
 mod tls;
 
 pub use client::{
     BatchSize, CallContext, CallLog, CallRecord, Client, ClientConfig, Transport, connect, in_process,
 };
+pub use deadline::time_left;
 pub use guard::{GrpcService, Guard, Guarded, viewer};
 pub use health::health;
+pub use room::RoomConfig;
 pub use server::Server;
 pub use tls::{TlsConfig, certificates, certificates_in};
 

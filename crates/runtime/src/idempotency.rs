@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use identity::UserId;
 use sqlx::PgConnection;
 
-use crate::{Kind, Refusal};
+use crate::{Kind, Refusal, postgres::Pool};
 
 /// How long a first result is kept.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -164,13 +164,13 @@ pub async fn store_in_tx(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn prune(pool: &sqlx::PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+pub async fn prune(pool: &Pool, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     let pruned = sqlx::query(
         "DELETE FROM idempotency WHERE ctid IN
          (SELECT ctid FROM idempotency WHERE created_at <= $1 LIMIT 10000)",
     )
     .bind(now - KEPT)
-    .execute(pool)
+    .execute(&mut *pool.acquire().await?)
     .await?;
     Ok(pruned.rows_affected())
 }

@@ -1,8 +1,9 @@
 //! Start and stop: one signal to stop, passed to everything that runs, and a deadline for what is under way.
 
-use std::{future::Future, process::ExitCode, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, process::ExitCode, time::Duration};
 
 use clap::Args;
+use futures::FutureExt;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
@@ -117,14 +118,86 @@ pub async fn join_all(mut tasks: JoinSet<anyhow::Result<()>>, stop: &Stop) -> an
     first
 }
 
-/// Calls `job` every `period` until `stop`. What a job answers is its own affair: it logs its failures.
+/// Calls `job` every `period` until `stop`. What a job answers is its own affair: it logs its failures. One that panics is
+/// called again the next time; the panic hook has logged what and where.
 pub async fn every<F: Future<Output = ()>>(period: Duration, stop: Stop, mut job: impl FnMut() -> F) {
+    let panics = metrics::counter!("panics_total", "where" => "job");
+    panics.increment(0);
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => job().await,
+            _ = ticks.tick() => {
+                if AssertUnwindSafe(async { job().await }).catch_unwind().await.is_err() {
+                    panics.increment(1);
+                }
+            }
         }
+    }
+}
+
+/// Does `work` to its end, and then asks those who come after it to stop: what is under way in `work` still needs them.
+pub async fn and_then_stop<T>(work: impl Future<Output = T>, after: Stop) -> T {
+    let ended = work.await;
+    after.cancel();
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_panics_comes_again_the_next_time() {
+        let (stop, runs) = (Stop::new(), AtomicU32::new(0));
+        let job = || async {
+            let run = runs.fetch_add(1, Ordering::Relaxed);
+            assert!(run != 1, "broken on purpose");
+            if run == 3 {
+                stop.cancel();
+            }
+        };
+        every(Duration::from_secs(1), stop.clone(), job).await;
+        assert_eq!(runs.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_ends_at_once_what_the_first_asked_to_stop() {
+        let stop = Stop::new();
+        let asked = stop.clone();
+        let waiting = tokio::spawn(async move { stop_and_wait(&asked, Duration::ZERO).await });
+        let begun = std::time::Instant::now();
+        // Its handlers stand once it was polled; a signal before that would end the test.
+        tokio::task::yield_now().await;
+        let signal =
+            || std::process::Command::new("kill").arg(std::process::id().to_string()).status().unwrap();
+        assert!(signal().success());
+        stop.cancelled().await;
+        while !waiting.is_finished() {
+            assert!(signal().success() && begun.elapsed() < DRAIN_DEADLINE / 2);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(waiting.await.unwrap(), "stopped at once by a second signal");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_come_after_are_asked_to_stop_when_the_work_before_has_ended() {
+        let (stop, after) = (Stop::new(), Stop::new());
+        let (work_stop, order) = (stop.clone(), std::sync::Mutex::new(vec![]));
+        let work = async {
+            work_stop.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            order.lock().unwrap().push("work");
+        };
+        let later = async {
+            after.cancelled().await;
+            order.lock().unwrap().push("later");
+        };
+        stop.cancel();
+        tokio::join!(later, and_then_stop(work, after.clone()));
+        assert_eq!(*order.lock().unwrap(), ["work", "later"]);
     }
 }

@@ -94,6 +94,12 @@ const CALLED: Label = label("service", Are(SERVICES));
 /// The states of a circuit breaker.
 const BREAKER: &[&str] = &["closed", "open", "half_open"];
 
+/// The label of a pool of connections.
+const POOL: Label = label(
+    "db_client_connection_pool_name",
+    Bounded("the service, and for what: `order` (changes), `order read`, `order replica`", 3),
+);
+
 /// What this crate measures.
 pub const METRICS: &[Metric] = &[
     Metric {
@@ -208,6 +214,69 @@ pub const METRICS: &[Metric] = &[
         by: &["gateway"],
         labels: &[CALLED, label("to", Are(BREAKER))],
         meaning: "How often the circuit breaker of a service came into a state",
+    },
+    Metric {
+        name: "rpc_server_shed_total",
+        kind: Kind::Counter,
+        by: SERVICES,
+        labels: &[label("service", Are(SERVICES))],
+        meaning: "Calls that were refused since there was no room for them (OVERLOADED)",
+    },
+    Metric {
+        name: "panics_total",
+        kind: Kind::Counter,
+        by: SERVICES,
+        labels: &[label("where", Are(&["rpc", "job"]))],
+        meaning: "Panics that were caught: each cost its call, or one run of its job, and nothing else",
+    },
+    Metric {
+        name: "db_client_connection_count",
+        kind: Gauge,
+        by: SERVICES,
+        labels: &[POOL, label("db_client_connection_state", Are(&["idle", "used"]))],
+        meaning: "Connections to the database; asked when it is scraped",
+    },
+    Metric {
+        name: "db_client_connection_max",
+        kind: Gauge,
+        by: SERVICES,
+        labels: &[POOL],
+        meaning: "The most connections that there may be",
+    },
+    Metric {
+        name: "db_client_connection_pending_requests",
+        kind: Gauge,
+        by: SERVICES,
+        labels: &[POOL],
+        meaning: "Who waits for a connection at the moment",
+    },
+    Metric {
+        name: "db_client_connection_wait_time_seconds",
+        kind: Histogram,
+        by: SERVICES,
+        labels: &[POOL],
+        meaning: "How long those waited for a connection who found none at rest, connecting included",
+    },
+    Metric {
+        name: "db_client_connection_timeouts_total",
+        kind: Kind::Counter,
+        by: SERVICES,
+        labels: &[POOL],
+        meaning: "Who got no connection, since others had them all (OVERLOADED)",
+    },
+    Metric {
+        name: "db_client_slow_operations_total",
+        kind: Kind::Counter,
+        by: SERVICES,
+        labels: &[POOL],
+        meaning: "Statements by themselves, and transactions, that took half a second or longer",
+    },
+    Metric {
+        name: "db_client_reruns_total",
+        kind: Kind::Counter,
+        by: SERVICES,
+        labels: &[POOL, label("reason", Are(&["serialization", "deadlock"]))],
+        meaning: "Transactions that were run again as a whole, since the database asked for it",
     },
 ];
 

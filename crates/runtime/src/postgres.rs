@@ -1,38 +1,23 @@
-//! The Postgres pool, and what readiness asks of the database.
+//! Postgres: connections, transactions, what readiness asks of a database, and what its failures mean.
 
-use std::{fs::File, io::ErrorKind, str::FromStr, time::Duration};
+mod database;
+mod measure;
+mod pool;
+mod transaction;
+
+use std::{fs::File, io::ErrorKind, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{
-    PgPool, PgTransaction,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, migrate::Migrator};
 
-use crate::{Kind, Refusal, admin::Check, grpc::certificates};
+use crate::{Kind, Refusal, grpc::certificates};
 
-/// How long a request waits for a connection. The crate's default of 30 s is longer than any client waits.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long one statement may run, so that a query whose caller went away gives its connection back.
-const STATEMENT_TIMEOUT: &str = "5s";
+pub use database::{Database, Names, Place};
+pub use pool::{Lease, Pool};
+pub use transaction::{Runs, Transaction};
 
-/// A pool of at most `connections` to the database at `url`. It connects when it is first used, so that processes
-/// start in any order. `application` is what the database's own views call us.
-///
-/// # Errors
-/// When `url` is no Postgres URL, or one of the files for TLS that it names doesn't do.
-pub fn pool(url: &SecretString, connections: u32, application: &str) -> Result<PgPool, sqlx::Error> {
-    check_files(url).map_err(|why| sqlx::Error::Configuration(why.into()))?;
-    let options = PgConnectOptions::from_str(url.expose_secret())?
-        .application_name(application)
-        .options([("statement_timeout", STATEMENT_TIMEOUT)]);
-    Ok(PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A ping before each use costs a round trip; a dead connection costs one failed request.
-        .test_before_acquire(false)
-        .connect_lazy_with(options))
-}
+/// When one may come again who found all connections taken.
+const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// Looks at the files that a Postgres URL names for TLS, which would else be missed at each connection only.
 ///
@@ -63,14 +48,7 @@ pub(crate) fn is_distrusted(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the database answers and has every migration that this binary knows.
-pub fn check(pool: PgPool, migrator: &'static Migrator) -> Check {
-    Check::new("database", move || {
-        let pool = pool.clone();
-        async move { migrated(&pool, migrator).await }
-    })
-}
-
+/// Whether a database answers and has every migration that this binary knows.
 async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
     let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
         .fetch_all(pool)
@@ -96,27 +74,6 @@ async fn migrated(pool: &PgPool, migrator: &Migrator) -> Result<(), String> {
     }
 }
 
-/// Ends the transaction in which `outcome` came about, before the client hears of it: commits what is good, and takes
-/// back what is not. A transaction that is merely dropped keeps its locks for a moment, and a client that comes again at
-/// once would be told that its own idempotency key is in use.
-///
-/// # Errors
-/// That of `outcome`, or of a commit that failed.
-pub async fn end<T, E: From<sqlx::Error>>(tx: PgTransaction<'_>, outcome: Result<T, E>) -> Result<T, E> {
-    match outcome {
-        Ok(done) => {
-            tx.commit().await?;
-            Ok(done)
-        }
-        Err(refused) => {
-            if let Err(lost) = tx.rollback().await {
-                tracing::debug!(error = %lost, "a transaction ended with its connection");
-            }
-            Err(refused)
-        }
-    }
-}
-
 /// The name of the constraint that a statement broke, for the one place in a service that maps it to a refusal.
 pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
     error.as_database_error()?.constraint()
@@ -133,9 +90,20 @@ pub fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// What a client is told whose statement failed: to try again where the database is away, else only that it is a fault
-/// of ours. The log tells the cause.
+/// What a client is told whose statement failed: to try again where the database is away, has too much to do, or met too
+/// many others at once; else only that it is a fault of ours. The log tells the cause.
 pub fn refusal(error: &sqlx::Error) -> Refusal {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return Refusal::overloaded(COME_AGAIN);
+    }
+    if let Some(failure) = transaction::failure(error) {
+        tracing::warn!(?failure, "a transaction failed again and again");
+        return Refusal::overloaded(COME_AGAIN);
+    }
+    // 57014: stopped by the database's own clock.
+    if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014")) {
+        return Refusal::new(Kind::Timeout, "SERVICE_TIMEOUT", "a service took too long to answer");
+    }
     if is_away(error) {
         tracing::warn!(%error, "the database is away");
         return Refusal::new(Kind::Unavailable, "DATABASE_UNAVAILABLE", "try again in a moment");

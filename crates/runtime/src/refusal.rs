@@ -10,6 +10,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain that `google.rpc.ErrorInfo` asks for.
 const DOMAIN: &str = "portico";
+/// The reason of a service that takes no more: RESOURCE_EXHAUSTED between services, as gRPC has it. For a client it is no
+/// rate of its own that was exceeded, but a service that is not there for a moment.
+const OVERLOADED: &str = "OVERLOADED";
 
 /// The kinds of failure that a client tells apart: the codes of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,6 +146,12 @@ impl Refusal {
         Self::new(Kind::Forbidden, "FORBIDDEN", "this is not permitted to you")
     }
 
+    /// A service takes no more work until `delay` from now.
+    pub fn overloaded(delay: Duration) -> Self {
+        let message = "a service has too much to do; try again in a moment";
+        Self::new(Kind::Unavailable, OVERLOADED, message).retry_after(delay)
+    }
+
     /// A fault of ours. `source` is logged here, once, and does not leave the process.
     pub fn internal(source: impl Display) -> Self {
         tracing::error!(error = %source, "internal error");
@@ -163,6 +172,7 @@ impl Refusal {
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
+        let code = if refusal.reason == OVERLOADED { Code::ResourceExhausted } else { refusal.kind.grpc() };
         let mut details = ErrorDetails::new();
         details.set_error_info(refusal.reason, DOMAIN, std::collections::HashMap::<String, String>::new());
         for violation in refusal.violations {
@@ -171,7 +181,7 @@ impl From<Refusal> for Status {
         if let Some(delay) = refusal.retry_after {
             details.set_retry_info(Some(delay));
         }
-        Status::with_error_details(refusal.kind.grpc(), refusal.message, details)
+        Status::with_error_details(code, refusal.message, details)
     }
 }
 
@@ -185,7 +195,7 @@ impl From<&Status> for Refusal {
         };
         let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         Self {
-            kind: Kind::of(status.code()),
+            kind: if info.reason == OVERLOADED { Kind::Unavailable } else { Kind::of(status.code()) },
             reason: info.reason.clone().into(),
             message: status.message().to_owned().into(),
             violations: violations
@@ -225,6 +235,18 @@ mod tests {
             sent.violations.push(Violation { field: "items.0.quantity".into(), message: "must be 1".into() });
             assert_eq!(Refusal::from(&Status::from(sent.clone())), sent);
         }
+    }
+
+    #[test]
+    fn a_service_that_takes_no_more_is_exhausted_between_services_and_unavailable_to_clients() {
+        let sent = Refusal::overloaded(Duration::from_secs(1));
+        let status = Status::from(sent.clone());
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(
+            status.get_error_details().retry_info().and_then(|info| info.retry_delay),
+            sent.retry_after
+        );
+        assert_eq!(Refusal::from(&status), sent);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) async fn answer(
     edge: &Arc<Edge>,
     caller: &Arc<Caller>,
     operations: Vec<&RawValue>,
-    (id, deadline): (&str, Instant),
+    (id, started): (&str, Instant),
     media_type: MediaType,
 ) -> Response {
     let answers = operations.into_iter().enumerate().map(async |(at, operation)| {
@@ -71,7 +71,7 @@ pub(super) async fn answer(
                 edge.rates.requests(caller, 1).map_err(Refused::by_kind)?;
             }
             let inquiry = read::posted(operation.get().as_bytes())?;
-            let asked = Asked { caller: caller.clone(), id, deadline, streams: false, tells_cost: false };
+            let asked = Asked { caller: caller.clone(), id, started, streams: false, tells_cost: false };
             match run(edge, asked, inquiry).await? {
                 Outcome::Answer(answer) => Ok(answer),
                 Outcome::Subscription(_) => Err(Refused::by_kind(not_streaming())),

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Edge, TIME_TO_ANSWER,
+    Budget, Edge,
     document::Document,
     execute::{self, Answer},
     read::Inquiry,
@@ -37,9 +37,10 @@ pub(super) async fn run(
     document: Arc<Document>,
     inquiry: Inquiry<'_>,
     request_id: &str,
+    budget: Budget,
 ) -> Result<Answer, Refused> {
     let Inquiry { query, operation_name, variables, by_get, .. } = inquiry;
-    let key = edge.merge.key(&query, operation_name.as_deref(), &variables);
+    let key = edge.merge.key(&query, operation_name.as_deref(), &variables, budget);
     let run = || {
         let operation_name = operation_name.map(|name| name.into_owned().into());
         let inquiry = Inquiry {
@@ -50,9 +51,8 @@ pub(super) async fn run(
             extensions: None,
             by_get,
         };
-        // All the time that there is: who joins late has as much of it as who began.
-        let deadline = Instant::now() + edge.request_timeout - TIME_TO_ANSWER;
-        let context = CallContext::new(deadline).with_request_id(request_id);
+        let until = budget.calls_until(Instant::now());
+        let context = CallContext::new(until).with_request_id(request_id);
         let edge = edge.clone();
         async move { execute::execute(&edge, &document, inquiry, None, context).await }
     };
@@ -95,9 +95,17 @@ impl Merge {
         Change(&self.changes)
     }
 
-    /// The key of an operation of this text with these variables, asked now.
-    pub(super) fn key(&self, text: &str, operation_name: Option<&str>, variables: &Variables) -> Key {
+    /// The key of an operation of this text with these variables and this budget, asked now. Who gives a query less time
+    /// waits for others that have as little: a run ends in time for all who wait for it.
+    pub(super) fn key(
+        &self,
+        text: &str,
+        operation_name: Option<&str>,
+        variables: &Variables,
+        budget: Budget,
+    ) -> Key {
         let mut key = self.changes.load(Ordering::Relaxed).to_le_bytes().to_vec();
+        key.extend_from_slice(&budget.whole().as_millis().to_le_bytes());
         for part in [Some(text), operation_name] {
             // A length before each part: no two queries may come to the same bytes.
             let length = part.map_or(u64::MAX, |part| part.len() as u64);
@@ -183,15 +191,20 @@ fn lock(runs: &Mutex<HashMap<Key, Entry>>) -> MutexGuard<'_, HashMap<Key, Entry>
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, sync::atomic::AtomicUsize};
+    use std::{future::pending, sync::atomic::AtomicUsize, time::Duration};
 
+    use axum::http::HeaderMap;
     use futures::{future::join_all, poll};
     use tokio::task::yield_now;
 
     use super::*;
 
     fn key(merge: &Merge, text: &str) -> Key {
-        merge.key(text, None, &Variables::default())
+        merge.key(text, None, &Variables::default(), budget(1000))
+    }
+
+    fn budget(milliseconds: u64) -> Budget {
+        Budget::of(&HeaderMap::new(), Duration::from_millis(milliseconds)).unwrap()
     }
 
     async fn seven() -> Result<Answer, Refused> {
@@ -272,13 +285,14 @@ mod tests {
         let variables = |json: &str| serde_json::from_str::<Variables>(json).unwrap();
         let keys = |merge: &Merge| {
             [
-                merge.key("{ a }", None, &variables("{}")),
-                merge.key("{ a  }", None, &variables("{}")),
-                merge.key("{ a }", Some(""), &variables("{}")),
-                merge.key("{ a }", Some("A"), &variables("{}")),
-                merge.key("{ a }", None, &variables(r#"{"a":1}"#)),
-                merge.key("{ a }", None, &variables(r#"{"a":"1"}"#)),
-                merge.key("{ a }", None, &variables(r#"{"a":1,"b":2}"#)),
+                merge.key("{ a }", None, &variables("{}"), budget(1000)),
+                merge.key("{ a  }", None, &variables("{}"), budget(1000)),
+                merge.key("{ a }", None, &variables("{}"), budget(999)),
+                merge.key("{ a }", Some(""), &variables("{}"), budget(1000)),
+                merge.key("{ a }", Some("A"), &variables("{}"), budget(1000)),
+                merge.key("{ a }", None, &variables(r#"{"a":1}"#), budget(1000)),
+                merge.key("{ a }", None, &variables(r#"{"a":"1"}"#), budget(1000)),
+                merge.key("{ a }", None, &variables(r#"{"a":1,"b":2}"#), budget(1000)),
             ]
         };
         let before = keys(&merge);
@@ -286,7 +300,7 @@ mod tests {
             assert!(before[..n].iter().all(|other| other != key), "{n}");
         }
         assert!(keys(&merge) == before);
-        assert!(merge.key("{ a }", None, &variables(r#"{"b":2,"a":1}"#)) == before[6]);
+        assert!(merge.key("{ a }", None, &variables(r#"{"b":2,"a":1}"#), budget(1000)) == before[7]);
         drop(merge.change());
         assert!(keys(&merge).iter().zip(&before).all(|(after, before)| after != before));
     }

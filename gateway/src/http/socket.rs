@@ -36,7 +36,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Edge,
+    Budget, Edge,
     respond::Refused,
     viewer::{self, Caller},
 };
@@ -61,11 +61,15 @@ pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Answers the handshake, and serves the socket in a task of its own.
-pub(super) async fn open(edge: &Arc<Edge>, mut request: Request) -> Result<Response, Refused> {
+/// Answers the handshake, and serves the socket in a task of its own. Each operation on it has this budget.
+pub(super) async fn open(
+    edge: &Arc<Edge>,
+    mut request: Request,
+    budget: Budget,
+) -> Result<Response, Refused> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (head, _) = request.into_parts();
-    let caller = viewer::identify(edge, &head).await?;
+    let caller = viewer::identify(edge, &head, budget).await?;
     let connection = head.extensions.get::<Connection>().cloned();
     let speaks = offers_protocol(&head.headers);
     let response = create_response(&axum::http::Request::from_parts(head, ())).map_err(|_| no_handshake())?;
@@ -73,8 +77,8 @@ pub(super) async fn open(edge: &Arc<Edge>, mut request: Request) -> Result<Respo
     if speaks {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     }
-    let (edge, held) = (edge.clone(), connection.as_ref().map(Connection::hold));
-    let stop = connection.as_ref().map(Connection::stop).unwrap_or_default();
+    let (edge, (held, stop)) = (edge.clone(), connection.as_ref().map(Connection::hold).unzip());
+    let stop = stop.unwrap_or_default();
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let config = WebSocketConfig::default()

@@ -9,8 +9,8 @@ use runtime::{Kind, Refusal};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Edge, TIME_TO_ANSWER, document::Document, execute::Answer, read::Inquiry, respond::Refused, timed_out,
-    trace, viewer::Caller,
+    Edge, document::Document, execute::Answer, read::Inquiry, respond::Refused, timed_out, trace,
+    viewer::Caller,
 };
 use crate::{
     clients::Calls,
@@ -106,7 +106,8 @@ impl Subscription {
         let document = self.edge.documents.parse(&self.asked.query, &self.edge.limits)?;
         // It was validated at the start, with the same variables.
         let run = self.asked.execute(&self.edge, &self.edge.unvalidating, &document, Occasion::Event(event));
-        let (_, response) = timeout(self.edge.request_timeout, run).await.map_err(|_| timed_out())??;
+        let (_, response) =
+            timeout(self.asked.caller.budget.whole(), run).await.map_err(|_| timed_out())??;
         response.ok_or_else(|| Refused::by_kind(Refusal::internal("an event was answered by nothing")))
     }
 }
@@ -120,8 +121,7 @@ impl Asked {
         document: &Document,
         occasion: Occasion,
     ) -> Result<(Arc<Visit>, Option<Response>), Refused> {
-        let deadline = Instant::now() + edge.request_timeout - TIME_TO_ANSWER;
-        let context = self.caller.context(&self.request_id, deadline);
+        let context = self.caller.context(&self.request_id, Instant::now());
         let calls = Calls::new(edge.services.clone(), context, edge.rpc_timeout);
         let visit = Arc::new(Visit::new(self.caller.viewer, calls).writing(!document.repeats).on(occasion));
         let mut request = Request::new("").variables(self.variables.clone()).data(visit.clone());

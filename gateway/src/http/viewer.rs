@@ -8,22 +8,24 @@ use runtime::{Kind, Refusal, grpc::CallContext};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{Edge, respond::Refused};
+use super::{Budget, Edge, respond::Refused};
 
 /// Who asks.
 #[derive(Clone)]
 pub(crate) struct Caller {
     /// Whom the token stands for; `None` without a token.
     pub(crate) viewer: Option<Viewer>,
+    /// How long what they ask for may take.
+    pub(super) budget: Budget,
     token: Option<SecretString>,
     address: Option<IpAddr>,
 }
 
 /// The caller of the request. A token that is sent must be good, even where none is needed: a client whose token ran
 /// out is told so at once.
-pub(crate) async fn identify(edge: &Edge, head: &Parts) -> Result<Caller, Refused> {
+pub(crate) async fn identify(edge: &Edge, head: &Parts, budget: Budget) -> Result<Caller, Refused> {
     let address = edge.proxies.client(head);
-    let caller = Caller { viewer: None, token: None, address };
+    let caller = Caller { viewer: None, budget, token: None, address };
     let known = match token(&head.headers) {
         Ok(Some(token)) => caller.with_token(edge, token).await.map_err(Refused::by_kind),
         Ok(None) => Ok(caller),
@@ -47,9 +49,10 @@ impl Caller {
         self.address
     }
 
-    /// What the calls of one request in this name carry, which has this id and ends at `deadline`.
-    pub(crate) fn context(&self, request_id: &str, deadline: Instant) -> CallContext {
-        let mut context = CallContext::new(deadline).with_request_id(request_id);
+    /// What the calls of one request in this name carry, which has this id and began at `started`.
+    pub(crate) fn context(&self, request_id: &str, started: Instant) -> CallContext {
+        let until = self.budget.calls_until(started);
+        let mut context = CallContext::new(until).with_request_id(request_id);
         if let Some(address) = self.address {
             context = context.with_client_address(address);
         }

@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use super::{answer::Failure, orders, page, payments, stages::Asking, users};
 use crate::{
     clients::Calls,
-    http::{Edge, Inputs, Keeping, TIME_TO_ANSWER, collect, require_json},
+    http::{Edge, Inputs, Keeping, collect, require_json},
 };
 
 /// The header that names a request which may be repeated
@@ -73,7 +73,7 @@ impl FromRequest<Arc<Edge>> for Asked {
         let path = RawPathParams::from_request_parts(&mut head, edge).await;
         let path = path.map_err(|_| malformed("the path can't be read"))?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let context = asking.caller.context(asking.id.as_str(), asking.deadline - TIME_TO_ANSWER);
+        let context = asking.caller.context(asking.id.as_str(), asking.started);
         let calls = Calls::new(edge.services.clone(), context, edge.rpc_timeout);
         Ok(Self { edge: edge.clone(), calls, asking, path, head, body })
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Failure};
 use crate::{
-    http::{Caller, Edge, RequestId, Standing, check_forgery, identify, takes_json, timed_out},
+    http::{Budget, Caller, Edge, RequestId, Standing, check_forgery, identify, takes_json, timed_out},
     measure,
 };
 
@@ -24,8 +24,8 @@ pub(super) struct Asking {
     pub(super) caller: Caller,
     /// Under which the log tells more.
     pub(super) id: RequestId,
-    /// When the request ends.
-    pub(super) deadline: Instant,
+    /// When the request began.
+    pub(super) started: Instant,
 }
 
 /// The way of a request.
@@ -34,9 +34,16 @@ pub(super) async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: 
     let id = RequestId::of_request(&request);
     let (method, path) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let mut standing = None;
-    let deadline = started + edge.request_timeout;
-    let work = AssertUnwindSafe(answer(&edge, request, next, &id, deadline, &mut standing)).catch_unwind();
-    let mut response = match timeout(edge.request_timeout, work).await {
+    let outcome = match Budget::of(request.headers(), edge.request_timeout) {
+        Ok(budget) => {
+            let time = (started, budget);
+            let work =
+                AssertUnwindSafe(answer(&edge, request, next, &id, time, &mut standing)).catch_unwind();
+            timeout(budget.whole(), work).await
+        }
+        Err(refusal) => Ok(Ok(Err(refusal.into()))),
+    };
+    let mut response = match outcome {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(failure))) => failure.into_response(),
         // The panic hook has logged what and where.
@@ -58,20 +65,20 @@ async fn answer(
     request: Request,
     next: Next,
     id: &RequestId,
-    deadline: Instant,
+    (started, budget): (Instant, Budget),
     standing: &mut Option<Standing>,
 ) -> Result<Response, Failure> {
     let _place = edge.admission.enter()?;
     let (mut head, body) = request.into_parts();
     check_forgery(&edge.origins, &head)?;
     // Before the body is read: a stranger's megabyte is not worth it.
-    let caller = identify(edge, &head).await?;
+    let caller = identify(edge, &head, budget).await?;
     *standing = edge.rates.requests(&caller, 1)?;
     if !takes_json(&head.headers) {
         let refusal = Refusal::new(Kind::BadInput, "NOT_ACCEPTABLE", "answers are application/json");
         return Err(Failure::by_http(StatusCode::NOT_ACCEPTABLE, refusal));
     }
-    head.extensions.insert(Asking { caller, id: id.clone(), deadline });
+    head.extensions.insert(Asking { caller, id: id.clone(), started });
     Ok(next.run(Request::from_parts(head, body)).await)
 }
 

@@ -16,7 +16,7 @@ fn places(text: &str, words: &[&str]) -> Vec<usize> {
 
 #[tokio::test(start_paused = true)]
 async fn fields_that_finish_in_another_order_are_answered_in_the_order_asked_for() {
-    let world = World::new();
+    let world = World::with(&["--rpc-timeout", "5"]);
     let (ada, ..) = world.buyer();
     let delays =
         [("BatchGetUsers", 3), ("BatchGetPaymentsByOrders", 1), ("BatchGetProducts", 2), ("ListProducts", 4)];

@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod breakers;
 mod caching;
+mod cancels;
 mod catalogue;
 mod decimals;
 mod entities;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use serde_json::{Value, json};
+use testkit::Caller;
 
-use crate::world::{Fault, World, reason};
+use crate::world::{Answer, Fault, World, post, reason};
 
 /// Every edge: a query, what is down, the edge in the answer, and something beside it that must be there.
 const EDGES: [(&str, &str, &str, &str); 6] = [
@@ -106,7 +108,78 @@ async fn what_did_come_is_answered_within_the_time_of_the_request() {
     let body = world.ask(Some(&ada), "{ orders { data { id payment { id } } } }").await;
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert!(body["data"]["orders"]["data"][0]["id"].is_string(), "{body}");
-    assert_eq!(reason(&body), ("TIMEOUT", "SERVICE_TIMEOUT"));
+    assert_eq!(reason(&body), ("TIMEOUT", "REQUEST_TIMEOUT"));
+}
+
+/// The answer to a query of orders with their payments, whose service does not answer, asked with this header.
+async fn ask_in(world: &World, who: &Caller, milliseconds: &str) -> (Answer, Duration) {
+    let mut request = post(Some(who), &json!({ "query": "{ orders { data { id payment { id } } } }" }));
+    request.headers_mut().insert("x-portico-timeout", milliseconds.parse().unwrap());
+    let started = tokio::time::Instant::now();
+    (world.send(request).await, started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_its_request_less_time_gets_what_came_until_then() {
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    world.faults.set("payment", Fault::Slow(Duration::from_secs(60)));
+    for (header, least, most) in [("1500", 1_300, 1_500), ("100", 80, 100), ("60000", 2_000, 2_200)] {
+        let (answer, took) = ask_in(&world, &ada, header).await;
+        assert!((least..most).contains(&took.as_millis()), "{header}: {took:?}");
+        assert!(answer.body["data"]["orders"]["data"][0]["id"].is_string(), "{header}: {}", answer.text);
+        // Whose time was over, the request's or the service's, is told apart.
+        let expected = if header == "60000" { "SERVICE_TIMEOUT" } else { "REQUEST_TIMEOUT" };
+        assert_eq!(reason(&answer.body), ("TIMEOUT", expected), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_is_none_is_refused_in_the_graph_and_in_rest() {
+    let world = World::new();
+    let (ada, ..) = world.buyer();
+    for rubbish in ["0", "-1", "soon", "1.5", "2s", ""] {
+        let (answer, _) = ask_in(&world, &ada, rubbish).await;
+        assert_eq!(answer.status, 400, "{rubbish}: {}", answer.text);
+        assert_eq!(reason(&answer.body), ("BAD_USER_INPUT", "TIMEOUT_INVALID"), "{rubbish}");
+        let mut request = crate::rest::request(Method::GET, "/products", None, None);
+        request.headers_mut().insert("x-portico-timeout", rubbish.parse().unwrap());
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, 400, "{rubbish}: {}", answer.text);
+        assert_eq!(answer.body["error"]["details"]["reason"], "TIMEOUT_INVALID", "{rubbish}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rest_takes_no_longer_than_its_client_gives_it() {
+    let world = World::new();
+    world.faults.set("ListProducts", Fault::Slow(Duration::from_secs(60)));
+    for (header, reason) in [("500", "REQUEST_TIMEOUT"), ("5000", "SERVICE_TIMEOUT")] {
+        let mut request = crate::rest::request(Method::GET, "/products", None, None);
+        request.headers_mut().insert("x-portico-timeout", header.parse().unwrap());
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, 504, "{header}: {}", answer.text);
+        assert_eq!(answer.body["error"]["details"]["reason"], reason, "{header}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn identical_public_queries_of_different_budgets_end_each_in_its_own_time() {
+    let world = World::with(&["--rpc-timeout", "9"]);
+    world.faults.set("ListProducts", Fault::Slow(Duration::from_secs(5)));
+    let ask = async |milliseconds: &str| {
+        let mut request = post(None, &json!({ "query": "{ products { data { id } } }" }));
+        request.headers_mut().insert("x-portico-timeout", milliseconds.parse().unwrap());
+        let started = tokio::time::Instant::now();
+        (world.send(request).await.body, started.elapsed())
+    };
+    let answers = futures::future::join_all(["500", "8000", "500", "8000"].map(ask)).await;
+    for (n, (body, took)) in answers.iter().enumerate() {
+        let impatient = n % 2 == 0;
+        assert_eq!(*took < Duration::from_millis(500), impatient, "{took:?}");
+        assert_eq!(body["data"]["products"].is_null(), impatient, "{body}");
+    }
+    assert_eq!(world.calls.take()["ListProducts"], 2, "those of one budget share a run");
 }
 
 #[tokio::test]

@@ -111,7 +111,12 @@ impl RealWorld {
     /// Another gateway, as in a process of its own: it hears of revocations by polling the user service, and what
     /// `broker` tells it.
     pub(crate) async fn gateway_apart(&self, broker: Broker) -> Apart {
-        let config: gateway::Config = parse([
+        self.gateway_apart_with(broker, &[]).await
+    }
+
+    /// The same with these settings.
+    pub(crate) async fn gateway_apart_with(&self, broker: Broker, arguments: &[&str]) -> Apart {
+        let usual = [
             "gateway",
             "--environment",
             "development",
@@ -119,8 +124,8 @@ impl RealWorld {
             "127.0.0.1:0",
             "--admin-listen",
             "127.0.0.1:0",
-        ])
-        .unwrap();
+        ];
+        let config: gateway::Config = parse(usual.iter().chain(arguments)).unwrap();
         let sessions = Sessions::new(&config.tokens, Clock::system());
         let clients = Clients {
             user: self.user.transport(),
@@ -214,7 +219,7 @@ impl RealWorld {
 
 /// A gateway that listens. It ends with this value.
 pub(crate) struct Apart {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     _stop: DropGuard,
 }
 

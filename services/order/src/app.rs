@@ -10,10 +10,10 @@ use runtime::{
     admin::Check,
     grpc::{Guard, Guarded, Server, Transport, connect, in_process},
     idempotency,
-    lifecycle::{every, join_all},
-    postgres,
+    lifecycle::{and_then_stop, every, join_all},
+    postgres::Database,
 };
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::migrate::Migrator;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -46,7 +46,7 @@ pub struct SeedProduct<'a> {
 /// The order service, wired and not yet serving.
 pub struct App {
     config: Config,
-    pool: PgPool,
+    database: Database,
     sessions: Sessions,
     clock: Clock,
     outbox: Outbox,
@@ -60,17 +60,18 @@ impl App {
     /// # Errors
     /// When the database's URL is none.
     pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
-        let pool = postgres::pool(&config.database_url, config.database_connections, "order")?;
-        let outbox = Outbox::new(pool.clone(), "order");
+        let database = Database::at(config.place(), ["order", "order read", "order replica"])?;
+        let outbox = Outbox::new(database.writes.raw().clone(), "order");
         let faults = Faults::new("order", config.environment);
-        Ok(Self { config, pool, sessions, clock, outbox, faults })
+        Ok(Self { config, database, sessions, clock, outbox, faults })
     }
 
     /// The gRPC service inside its guard.
     pub fn service(&self) -> Guarded<OrderServiceServer<OrderGrpc>> {
-        let orders = Orders::new(self.pool.clone(), self.outbox.clone(), self.clock.clone());
+        let orders = Orders::new(self.database.clone(), self.outbox.clone(), self.clock.clone());
         Guard::new(self.sessions.clone())
             .with_faults(&self.faults)
+            .with_room(self.config.room)
             .around(OrderServiceServer::new(OrderGrpc::new(orders, self.products())))
     }
 
@@ -91,13 +92,14 @@ impl App {
 
     /// What the service does when something happens elsewhere.
     pub fn consumers(&self) -> Vec<Arc<dyn Consumer>> {
-        let outcomes = PaymentOutcomes::new(self.pool.clone(), self.outbox.clone(), self.clock.clone());
+        let pool = self.database.writes.raw().clone();
+        let outcomes = PaymentOutcomes::new(pool, self.outbox.clone(), self.clock.clone());
         with_faults(vec![Arc::new(outcomes)], &self.faults)
     }
 
     /// What has to hold before the service takes requests.
     pub fn checks(&self) -> Vec<Check> {
-        vec![postgres::check(self.pool.clone(), &MIGRATOR), self.sessions.check()]
+        vec![self.database.check(&MIGRATOR), self.sessions.check()]
     }
 
     /// Makes those of these products that do not exist; the others stay as they are.
@@ -134,9 +136,10 @@ impl App {
                 .context("USER_GRPC_URL is no URL of a service")?,
             faults: self.faults.clone(),
         };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));
-        tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
+        let (mut tasks, events_stop) = (JoinSet::new(), Stop::new());
+        tasks.spawn(part.play(self.config.broker.clone(), events_stop.clone()));
+        let served = server.serve(self.service(), self.config.environment, self.checks(), stop.clone());
+        tasks.spawn(and_then_stop(served, events_stop));
         let stopped = stop.clone();
         tasks.spawn(async move { self.background(stopped).await });
         join_all(tasks, &stop).await
@@ -145,7 +148,7 @@ impl App {
     /// Deletes all idempotency keys that are no longer kept, a bounded number at a time.
     async fn prune_idempotency_keys(&self) {
         loop {
-            match idempotency::prune(&self.pool, self.clock.now()).await {
+            match idempotency::prune(&self.database.writes, self.clock.now()).await {
                 Ok(0) => return,
                 Ok(pruned) => tracing::debug!(pruned, "old idempotency keys are deleted"),
                 Err(error) => {
@@ -157,6 +160,6 @@ impl App {
     }
 
     fn products(&self) -> Products {
-        Products::new(self.pool.clone(), self.clock.clone())
+        Products::new(self.database.clone(), self.clock.clone())
     }
 }

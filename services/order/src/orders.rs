@@ -10,10 +10,11 @@ use proto::order::v1::CreateOrderResponse;
 use runtime::{
     Clock,
     idempotency::{Claim, Key},
+    in_transaction,
     page::Page,
-    postgres,
+    postgres::Database,
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::{
     error::Error,
@@ -26,14 +27,14 @@ use crate::{
 /// The use cases of orders.
 #[derive(Clone)]
 pub(crate) struct Orders {
-    pool: PgPool,
+    database: Database,
     outbox: Outbox,
     clock: Clock,
 }
 
 impl Orders {
-    pub(crate) fn new(pool: PgPool, outbox: Outbox, clock: Clock) -> Self {
-        Self { pool, outbox, clock }
+    pub(crate) fn new(database: Database, outbox: Outbox, clock: Clock) -> Self {
+        Self { database, outbox, clock }
     }
 
     /// Places an order for `buyer`: two statements, of which the second writes everything and so needs no transaction
@@ -47,13 +48,14 @@ impl Orders {
     ) -> Result<CreateOrderResponse, Error> {
         let response = match key {
             None => {
-                let mut connection = self.pool.acquire().await?;
-                place(&mut connection, buyer, draft, self.clock.now()).await?
+                let mut db = self.database.writes.acquire().await?;
+                place(&mut db, buyer, &draft, self.clock.now()).await?
             }
             Some(key) => {
-                let mut tx = self.pool.begin().await?;
-                let response = place_once_in_tx(&mut tx, buyer, draft, &key, self.clock.now()).await;
-                postgres::end(tx, response).await?
+                let now = self.clock.now();
+                in_transaction!(self.database.writes, |tx| {
+                    place_once_in_tx(tx, buyer, &draft, &key, now).await
+                })?
             }
         };
         self.outbox.wake();
@@ -62,12 +64,14 @@ impl Orders {
 
     /// One order; another's is not found.
     pub(crate) async fn get(&self, viewer: &Viewer, id: OrderId) -> Result<Order, Error> {
-        store::order(&self.pool, id, viewer.scope()).await?.ok_or(Error::OrderNotFound)
+        store::order(&mut *self.database.reads.acquire().await?, id, viewer.scope())
+            .await?
+            .ok_or(Error::OrderNotFound)
     }
 
     /// Those of the orders that exist and that the viewer may see, in no order.
     pub(crate) async fn batch(&self, viewer: &Viewer, ids: &[OrderId]) -> Result<Vec<Order>, Error> {
-        Ok(store::orders(&self.pool, ids, viewer.scope()).await?)
+        Ok(store::orders(&mut *self.database.reads.acquire().await?, ids, viewer.scope()).await?)
     }
 
     /// A page, newest first, with one order more than the page has if there is one; and the total if it is asked for.
@@ -82,9 +86,11 @@ impl Orders {
             return Ok((vec![], page.include_total.then_some(0)));
         }
         filter.user = filter.user.or(viewer.scope());
-        let orders = store::page_of_orders(&self.pool, filter, page).await?;
-        let total =
-            if page.include_total { Some(store::count_orders(&self.pool, filter).await?) } else { None };
+        let pool =
+            if filter.user == Some(viewer.user_id) { &self.database.reads } else { &self.database.lists };
+        let mut db = pool.acquire().await?;
+        let orders = store::page_of_orders(&mut db, filter, page).await?;
+        let total = if page.include_total { Some(store::count_orders(&mut db, filter).await?) } else { None };
         Ok((orders, total))
     }
 
@@ -101,7 +107,7 @@ impl Orders {
         if users.is_empty() {
             return Ok(vec![]);
         }
-        Ok(store::newest_orders_of_each(&self.pool, &users, limit).await?)
+        Ok(store::newest_orders_of_each(&mut *self.database.reads.acquire().await?, &users, limit).await?)
     }
 
     /// Gives an order another status on behalf of an admin.
@@ -117,9 +123,8 @@ impl Orders {
 
     /// Deletes an order that is over.
     pub(crate) async fn delete(&self, viewer: &Viewer, id: OrderId) -> Result<(), Error> {
-        let mut tx = self.pool.begin().await?;
-        let deleted = delete_in_tx(&mut tx, viewer, id, self.clock.now()).await;
-        postgres::end(tx, deleted).await?;
+        let now = self.clock.now();
+        in_transaction!(self.database.writes, |tx| delete_in_tx(tx, viewer, id, now).await)?;
         self.outbox.wake();
         Ok(())
     }
@@ -132,13 +137,14 @@ impl Orders {
         by: By,
         refusal: Error,
     ) -> Result<Order, Error> {
-        let mut tx = self.pool.begin().await?;
-        let changed = self.change_in_tx(&mut tx, scope, id, next, by, refusal).await;
-        let order = postgres::end(tx, changed).await?;
+        let order =
+            in_transaction!(self.database.writes, |tx| self.change_in_tx(tx, scope, id, next, by).await)?;
+        let order = order.ok_or(refusal)?;
         self.outbox.wake();
         Ok(order)
     }
 
+    /// `None` where the order can't change like this.
     async fn change_in_tx(
         &self,
         tx: &mut PgConnection,
@@ -146,18 +152,17 @@ impl Orders {
         id: OrderId,
         next: Status,
         by: By,
-        refusal: Error,
-    ) -> Result<Order, Error> {
+    ) -> Result<Option<Order>, Error> {
         let mut order = store::lock_order_in_tx(tx, id, scope).await?.ok_or(Error::OrderNotFound)?;
         let changed = change_status_in_tx(tx, &mut order, next, by, self.clock.now()).await?;
-        if changed { Ok(order) } else { Err(refusal) }
+        Ok(changed.then_some(order))
     }
 }
 
 async fn place_once_in_tx(
     tx: &mut PgConnection,
     buyer: UserId,
-    draft: OrderDraft,
+    draft: &OrderDraft,
     key: &Key,
     now: DateTime<Utc>,
 ) -> Result<CreateOrderResponse, Error> {
@@ -170,16 +175,16 @@ async fn place_once_in_tx(
 }
 
 async fn place(
-    connection: &mut PgConnection,
+    db: &mut PgConnection,
     buyer: UserId,
-    draft: OrderDraft,
+    draft: &OrderDraft,
     now: DateTime<Utc>,
 ) -> Result<CreateOrderResponse, Error> {
     let asked: Vec<_> = draft.lines.iter().map(|line| line.product_id.as_str()).collect();
-    let products = store::products(&mut *connection, &asked).await?;
+    let products = store::products(db, &asked).await?;
     let products: HashMap<ProductId, Product> = products.into_iter().map(|p| (p.id.clone(), p)).collect();
-    let order = Order::place(draft, buyer, &products, now)?;
-    store::insert_order(connection, &order, &events::created(&order)?).await?;
+    let order = Order::place(draft.clone(), buyer, &products, now)?;
+    store::insert_order(db, &order, &events::created(&order)?).await?;
     Ok(CreateOrderResponse { order: Some(order.into()) })
 }
 

@@ -11,7 +11,7 @@ use identity::UserId;
 use messaging::{Event, query_with_event};
 use money::{Currency, Money};
 use runtime::page::Page;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -73,14 +73,18 @@ macro_rules! select_orders {
 }
 
 /// One order of `owner`, or anyone's for `None`.
-pub(crate) async fn order(pool: &PgPool, id: OrderId, owner: Option<UserId>) -> sqlx::Result<Option<Order>> {
+pub(crate) async fn order(
+    db: &mut PgConnection,
+    id: OrderId,
+    owner: Option<UserId>,
+) -> sqlx::Result<Option<Order>> {
     let row = select_orders!(
         "SELECT * FROM orders WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR user_id = $2)",
         "o.id",
         id.0,
         owner.map(|owner| owner.0)
     );
-    row.fetch_optional(pool).await?.map(Order::try_from).transpose()
+    row.fetch_optional(db).await?.map(Order::try_from).transpose()
 }
 
 /// As [`order`], and locks its row, so that nobody else changes it before the transaction ends.
@@ -100,7 +104,7 @@ pub(crate) async fn lock_order_in_tx(
 
 /// Those of these orders that exist and belong to `owner` (anyone for `None`).
 pub(crate) async fn orders(
-    pool: &PgPool,
+    db: &mut PgConnection,
     ids: &[OrderId],
     owner: Option<UserId>,
 ) -> sqlx::Result<Vec<Order>> {
@@ -111,12 +115,12 @@ pub(crate) async fn orders(
         &ids,
         owner.map(|owner| owner.0)
     );
-    entities(rows.fetch_all(pool).await?)
+    entities(rows.fetch_all(db).await?)
 }
 
 /// A page of orders, newest first.
 pub(crate) async fn page_of_orders(
-    pool: &PgPool,
+    db: &mut PgConnection,
     filter: OrderFilter,
     page: &Page<OrderId>,
 ) -> sqlx::Result<Vec<Order>> {
@@ -135,7 +139,7 @@ pub(crate) async fn page_of_orders(
                 status as Option<Status>,
                 page.fetch()
             )
-            .fetch_all(pool)
+            .fetch_all(db)
             .await?
         }
         (None, Some(status)) => {
@@ -149,7 +153,7 @@ pub(crate) async fn page_of_orders(
                 before,
                 page.fetch()
             )
-            .fetch_all(pool)
+            .fetch_all(db)
             .await?
         }
         (None, None) => {
@@ -159,7 +163,7 @@ pub(crate) async fn page_of_orders(
                 before,
                 page.fetch()
             )
-            .fetch_all(pool)
+            .fetch_all(db)
             .await?
         }
     };
@@ -167,7 +171,7 @@ pub(crate) async fn page_of_orders(
 }
 
 /// How many orders the list has.
-pub(crate) async fn count_orders(pool: &PgPool, filter: OrderFilter) -> sqlx::Result<i64> {
+pub(crate) async fn count_orders(db: &mut PgConnection, filter: OrderFilter) -> sqlx::Result<i64> {
     match filter.user {
         Some(user) => {
             sqlx::query_scalar!(
@@ -176,7 +180,7 @@ pub(crate) async fn count_orders(pool: &PgPool, filter: OrderFilter) -> sqlx::Re
                 user.0,
                 filter.status as Option<Status>
             )
-            .fetch_one(pool)
+            .fetch_one(db)
             .await
         }
         None => {
@@ -185,7 +189,7 @@ pub(crate) async fn count_orders(pool: &PgPool, filter: OrderFilter) -> sqlx::Re
                    WHERE ($1::text IS NULL OR status = $1) AND deleted_at IS NULL"#,
                 filter.status as Option<Status>
             )
-            .fetch_one(pool)
+            .fetch_one(db)
             .await
         }
     }
@@ -193,7 +197,7 @@ pub(crate) async fn count_orders(pool: &PgPool, filter: OrderFilter) -> sqlx::Re
 
 /// The newest `limit` orders of each of these users, grouped by user, newest first. `users` holds none twice.
 pub(crate) async fn newest_orders_of_each(
-    pool: &PgPool,
+    db: &mut PgConnection,
     users: &[UserId],
     limit: i64,
 ) -> sqlx::Result<Vec<Order>> {
@@ -208,15 +212,11 @@ pub(crate) async fn newest_orders_of_each(
         &users,
         limit
     );
-    entities(rows.fetch_all(pool).await?)
+    entities(rows.fetch_all(db).await?)
 }
 
 /// Writes a new order, its items, and the event that tells of it: all of them or none.
-pub(crate) async fn insert_order(
-    executor: impl PgExecutor<'_>,
-    order: &Order,
-    created: &Event,
-) -> sqlx::Result<()> {
+pub(crate) async fn insert_order(db: &mut PgConnection, order: &Order, created: &Event) -> sqlx::Result<()> {
     let product_ids: Vec<_> = order.items.iter().map(|item| item.product_id.as_str()).collect();
     let product_names: Vec<_> = order.items.iter().map(|item| item.product_name.as_str()).collect();
     let quantities: Vec<_> = order.items.iter().map(|item| item.quantity).collect();
@@ -247,7 +247,7 @@ pub(crate) async fn insert_order(
         &quantities,
         &unit_prices
     )
-    .execute(executor)
+    .execute(db)
     .await?;
     Ok(())
 }

@@ -10,10 +10,9 @@ use runtime::{
     admin::Check,
     grpc::{self, Guard, Guarded, Server, Transport},
     idempotency,
-    lifecycle::{every, join_all},
-    postgres,
+    lifecycle::{and_then_stop, every, join_all},
+    postgres::Database,
 };
-use sqlx::PgPool;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -41,7 +40,7 @@ pub struct App {
     config: Config,
     sessions: Sessions,
     clock: Clock,
-    pool: PgPool,
+    database: Database,
     outbox: Outbox,
     payments: Payments,
     faults: Faults,
@@ -54,19 +53,22 @@ impl App {
     /// When the database's URL is none, and when settings contradict each other.
     pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
         config.timing.check()?;
-        let pool = postgres::pool(&config.database_url, config.database_connections, "payment")?;
+        let database = Database::at(config.place(), ["payment", "payment read", "payment replica"])?;
+        let pool = database.writes.raw();
         let outbox = Outbox::new(pool.clone(), "payment");
         let provider = Arc::new(Sandbox::new(pool.clone()));
-        let attempts = Attempts::new(pool.clone(), outbox.clone(), clock.clone(), provider, config.timing);
+        let attempts =
+            Attempts::new(database.clone(), outbox.clone(), clock.clone(), provider, config.timing);
         let payments = Payments::new(attempts, config.timing);
         let faults = Faults::new("payment", config.environment);
-        Ok(Self { config, sessions, clock, pool, outbox, payments, faults })
+        Ok(Self { config, sessions, clock, database, outbox, payments, faults })
     }
 
     /// The gRPC service with the guard around it.
     pub fn service(&self) -> Guarded<PaymentServiceServer<Grpc>> {
         Guard::new(self.sessions.clone())
             .with_faults(&self.faults)
+            .with_room(self.config.room)
             .around(PaymentServiceServer::new(Grpc::new(self.payments.clone())))
     }
 
@@ -96,7 +98,7 @@ impl App {
 
     /// What has to hold before it takes requests.
     pub fn checks(&self) -> Vec<Check> {
-        vec![postgres::check(self.pool.clone(), &MIGRATOR), self.sessions.check()]
+        vec![self.database.check(&MIGRATOR), self.sessions.check()]
     }
 
     /// The use cases.
@@ -120,7 +122,7 @@ impl App {
             let (payments, now) = (payments.clone(), clock.now());
             async move { payments.expire_once(now).await }
         }));
-        let (pool, clock) = (self.pool.clone(), self.clock.clone());
+        let (pool, clock) = (self.database.writes.clone(), self.clock.clone());
         jobs.spawn(job(PRUNE_EVERY, stop.clone(), "deleting idempotency keys", move || {
             let (pool, now) = (pool.clone(), clock.now());
             async move { idempotency::prune(&pool, now).await }
@@ -144,9 +146,10 @@ impl App {
                 .context("USER_GRPC_URL is no URL of a service")?,
             faults: self.faults.clone(),
         };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));
-        tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
+        let (mut tasks, events_stop) = (JoinSet::new(), Stop::new());
+        tasks.spawn(part.play(self.config.broker.clone(), events_stop.clone()));
+        let served = server.serve(self.service(), self.config.environment, self.checks(), stop.clone());
+        tasks.spawn(and_then_stop(served, events_stop));
         let background_stop = stop.clone();
         tasks.spawn(async move { self.background(background_stop).await });
         join_all(tasks, &stop).await

@@ -21,8 +21,10 @@ use proto::payment::v1 as api;
 use runtime::{
     Clock,
     idempotency::{self, Key},
+    in_transaction,
+    postgres::Database,
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -118,7 +120,7 @@ pub enum Started {
 /// Makes attempts at one provider for the payments of one database. Clones are the same.
 #[derive(Clone)]
 pub struct Attempts {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) outbox: Outbox,
     pub(crate) clock: Clock,
     provider: Arc<dyn Provider>,
@@ -126,15 +128,15 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Attempts at `provider` for the payments behind `outbox`'s database `pool`.
+    /// Attempts at `provider` for the payments behind `outbox` in `database`.
     pub fn new(
-        pool: PgPool,
+        database: Database,
         outbox: Outbox,
         clock: Clock,
         provider: Arc<dyn Provider>,
         timing: Timing,
     ) -> Self {
-        Self { pool, outbox, clock, provider, timing }
+        Self { database, outbox, clock, provider, timing }
     }
 
     /// Whether `token` can be a payment method's token at the provider.
@@ -177,34 +179,41 @@ impl Attempts {
     /// # Errors
     /// When the database fails.
     pub async fn decide(&self, attempt: &Attempt, outcome: &Outcome) -> Result<api::Payment, Error> {
-        let now = self.clock.now();
-        let mut tx = self.pool.begin().await?;
-        let mut payment =
-            store::lock_in_tx(&mut tx, attempt.payment_id, None).await?.ok_or(Error::PaymentNotFound)?;
-        if !store::attempts::decide_in_tx(&mut tx, attempt.id, outcome, now).await? {
-            tx.rollback().await?;
-            return Ok(convert::payment(payment));
-        }
-        let mut told = Vec::from_iter(apply(&mut payment, attempt, outcome, now)?);
-        // A refund for a cancelled order that the provider declines is for people to look at: it would be declined
-        // again and again.
-        let gave_up = attempt.requested_by.is_none() && matches!(outcome, Outcome::Declined { .. });
-        if gave_up {
-            tracing::error!(attempt = %attempt.id.0, "the refund for a cancelled order was declined");
-        } else {
-            told.extend(honour_cancel_in_tx(&mut tx, &mut payment, now).await?);
-        }
-        store::save_in_tx(&mut tx, &payment).await?;
-        Outbox::append_in_tx(&mut tx, &told).await?;
-        let answer = convert::payment(payment);
-        if let (Some(user), Some(key)) = (attempt.requested_by, &attempt.idempotency_key) {
-            let response = encode(&attempt.kind, &answer);
-            idempotency::store_in_tx(&mut tx, user, attempt.kind.operation(), key, &response).await?;
-        }
-        tx.commit().await?;
+        let answer = in_transaction!(self.database.writes, |tx| {
+            decide_in_tx(tx, attempt, outcome, self.clock.now()).await
+        })?;
         self.outbox.wake();
         Ok(answer)
     }
+}
+
+async fn decide_in_tx(
+    tx: &mut PgConnection,
+    attempt: &Attempt,
+    outcome: &Outcome,
+    now: DateTime<Utc>,
+) -> Result<api::Payment, Error> {
+    let mut payment = store::lock_in_tx(tx, attempt.payment_id, None).await?.ok_or(Error::PaymentNotFound)?;
+    if !store::attempts::decide_in_tx(tx, attempt.id, outcome, now).await? {
+        return Ok(convert::payment(payment));
+    }
+    let mut told = Vec::from_iter(apply(&mut payment, attempt, outcome, now)?);
+    // A refund for a cancelled order that the provider declines is for people to look at: it would be declined
+    // again and again.
+    let gave_up = attempt.requested_by.is_none() && matches!(outcome, Outcome::Declined { .. });
+    if gave_up {
+        tracing::error!(attempt = %attempt.id.0, "the refund for a cancelled order was declined");
+    } else {
+        told.extend(honour_cancel_in_tx(tx, &mut payment, now).await?);
+    }
+    store::save_in_tx(tx, &payment).await?;
+    Outbox::append_in_tx(tx, &told).await?;
+    let answer = convert::payment(payment);
+    if let (Some(user), Some(key)) = (attempt.requested_by, &attempt.idempotency_key) {
+        let response = encode(&attempt.kind, &answer);
+        idempotency::store_in_tx(tx, user, attempt.kind.operation(), key, &response).await?;
+    }
+    Ok(answer)
 }
 
 /// Makes the transition that an outcome asks for; gives the event that tells of it. That a refund was declined is told

@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use runtime::{
-    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+    config::Environment,
+    grpc::{RoomConfig, TlsConfig},
+    lifecycle::DrainConfig,
+    postgres::Place,
+    sessions::TokenConfig,
+    telemetry::LogConfig,
 };
 use secrecy::SecretString;
 
@@ -16,9 +21,15 @@ pub struct Config {
     /// The database, `postgres://user:password@host:port/name`.
     #[arg(long, env = "PAYMENT_DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
-    /// How many connections to the database it holds at most.
-    #[arg(long, env = "PAYMENT_DATABASE_CONNECTIONS", default_value_t = 10)]
+    /// The most connections to the database at once for changes.
+    #[arg(long, env = "PAYMENT_DATABASE_CONNECTIONS", default_value_t = 5)]
     pub database_connections: u32,
+    /// A replica of that database, for admins' lists of payments, which may be a moment old then.
+    #[arg(long, env = "PAYMENT_READ_DATABASE_URL", hide_env_values = true)]
+    pub read_database_url: Option<SecretString>,
+    /// The most connections at once for reads, and as many again to the replica.
+    #[arg(long, env = "PAYMENT_READ_DATABASE_CONNECTIONS", default_value_t = 5)]
+    pub read_database_connections: u32,
     /// Where it serves gRPC.
     #[arg(long, env = "PAYMENT_LISTEN", default_value = "127.0.0.1:50053")]
     pub listen: String,
@@ -40,6 +51,9 @@ pub struct Config {
     /// TLS of gRPC.
     #[command(flatten)]
     pub tls: TlsConfig,
+    /// How many calls it takes.
+    #[command(flatten)]
+    pub room: RoomConfig,
     /// Whose tokens are accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,
@@ -51,14 +65,27 @@ pub struct Config {
     pub drain: DrainConfig,
 }
 
+impl Config {
+    /// Where its database is.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            url: &self.database_url,
+            connections: self.database_connections,
+            replica: self.read_database_url.as_ref(),
+            read_connections: self.read_database_connections,
+        }
+    }
+}
+
 /// How long things may take.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Timing {
     /// For how many seconds an order can be paid.
     #[arg(long, env = "PAYMENT_WINDOW", default_value = "1800", value_parser = seconds)]
     pub window: Duration,
-    /// How many seconds one call of the provider may take.
-    #[arg(long, env = "PAYMENT_PROVIDER_TIMEOUT", default_value = "5", value_parser = seconds)]
+    /// How many seconds one call of the provider may take. Less than GATEWAY_RPC_TIMEOUT, so that a client hears that its
+    /// payment is undecided, and not only that the service is slow.
+    #[arg(long, env = "PAYMENT_PROVIDER_TIMEOUT", default_value = "1.5", value_parser = seconds)]
     pub provider_timeout: Duration,
     /// After how many seconds the provider is asked about an attempt whose result is not known. More than
     /// PAYMENT_PROVIDER_TIMEOUT.

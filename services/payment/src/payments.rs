@@ -5,7 +5,7 @@ use identity::{UserId, Viewer};
 use messaging::Outbox;
 use money::Money;
 use proto::{common::v1::PageInfo, payment::v1 as api};
-use runtime::{Clock, idempotency::Key, page::Page, trace::carried};
+use runtime::{Clock, idempotency::Key, in_transaction, page::Page, postgres::Database, trace::carried};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub struct Filter {
 /// The payments of one database. Clones are the same.
 #[derive(Clone)]
 pub struct Payments {
-    pool: PgPool,
+    database: Database,
     outbox: Outbox,
     clock: Clock,
     attempts: Attempts,
@@ -45,8 +45,9 @@ pub struct Payments {
 impl Payments {
     /// The payments behind `attempts`.
     pub fn new(attempts: Attempts, timing: Timing) -> Self {
-        let (pool, outbox, clock) = (attempts.pool.clone(), attempts.outbox.clone(), attempts.clock.clone());
-        Self { pool, outbox, clock, attempts, timing }
+        let (database, outbox, clock) =
+            (attempts.database.clone(), attempts.outbox.clone(), attempts.clock.clone());
+        Self { database, outbox, clock, attempts, timing }
     }
 
     /// The payment that an order's event made.
@@ -70,7 +71,7 @@ impl Payments {
     /// # Errors
     /// When the database fails.
     pub async fn batch(&self, viewer: Viewer, ids: &[Uuid]) -> Result<Vec<Payment>, Error> {
-        let mut db = self.pool.acquire().await?;
+        let mut db = self.database.reads.acquire().await?;
         Ok(store::by_ids(&mut db, ids, viewer.scope()).await?)
     }
 
@@ -79,7 +80,7 @@ impl Payments {
     /// # Errors
     /// When the database fails.
     pub async fn of_orders(&self, viewer: Viewer, orders: &[Uuid]) -> Result<Vec<Payment>, Error> {
-        let mut db = self.pool.acquire().await?;
+        let mut db = self.database.reads.acquire().await?;
         Ok(store::by_orders(&mut db, orders, viewer.scope()).await?)
     }
 
@@ -98,7 +99,8 @@ impl Payments {
             return Ok((vec![], PageInfo { has_more: false, end_cursor: String::new(), total }));
         }
         let owner = viewer.scope().or(filter.user);
-        let mut db = self.pool.acquire().await?;
+        let pool = if owner == Some(viewer.user_id) { &self.database.reads } else { &self.database.lists };
+        let mut db = pool.acquire().await?;
         let mut payments = store::list(&mut db, owner, filter.status, page.after, page.fetch()).await?;
         let total =
             if page.include_total { Some(store::count(&mut db, owner, filter.status).await?) } else { None };
@@ -220,16 +222,11 @@ impl Payments {
     /// # Errors
     /// When the database fails. What is left then is found the next time.
     pub async fn expire_once(&self, now: DateTime<Utc>) -> Result<usize, Error> {
-        let mut tx = self.pool.begin().await?;
-        let expired = store::expire_in_tx(&mut tx, now, EXPIRED_AT_ONCE).await?;
-        let told: Result<Vec<_>, _> =
-            expired.iter().map(|payment| events::cancelled(payment, EXPIRED)).collect();
-        Outbox::append_in_tx(&mut tx, &told?).await?;
-        tx.commit().await?;
-        if !expired.is_empty() {
+        let expired = in_transaction!(self.database.writes, |tx| expire_in_tx(tx, now).await)?;
+        if expired > 0 {
             self.outbox.wake();
         }
-        Ok(expired.len())
+        Ok(expired)
     }
 
     /// The attempts at the provider.
@@ -244,8 +241,15 @@ impl Payments {
 
     /// The database.
     pub(crate) fn pool(&self) -> &PgPool {
-        &self.pool
+        self.database.writes.raw()
     }
+}
+
+async fn expire_in_tx(tx: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, Error> {
+    let expired = store::expire_in_tx(tx, now, EXPIRED_AT_ONCE).await?;
+    let told: Result<Vec<_>, _> = expired.iter().map(|payment| events::cancelled(payment, EXPIRED)).collect();
+    Outbox::append_in_tx(tx, &told?).await?;
+    Ok(expired.len())
 }
 
 /// Runs `work` to its end, even if the caller is dropped because the client went away.

@@ -10,10 +10,11 @@ use runtime::{
     Clock, Faults, Refusal, Sessions, Stop,
     admin::Check,
     grpc::{Guard, Guarded, Server, Transport, in_process},
-    lifecycle::{every, join_all},
+    lifecycle::{and_then_stop, every, join_all},
+    postgres::Database,
 };
 use secrecy::SecretString;
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::migrate::Migrator;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -46,12 +47,11 @@ impl App {
     /// # Errors
     /// When the database's URL is none.
     pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
-        runtime::measure::describe(crate::measure::METRICS);
-        let pool = runtime::postgres::pool(&config.database_url, config.database_connections, "user")?;
-        let outbox = Outbox::new(pool.clone(), "user");
+        let database = Database::at(config.place(), ["user", "user read", "user replica"])?;
+        let outbox = Outbox::new(database.writes.raw().clone(), "user");
         let rotation = TimeDelta::days(config.key_rotation_days.into());
-        let keys = Keys::new(pool.clone(), clock.clone(), config.secret_key.clone(), rotation);
-        let changes = Changes { pool, outbox, sessions, clock };
+        let keys = Keys::new(database.clone(), clock.clone(), config.secret_key.clone(), rotation);
+        let changes = Changes { database, outbox, sessions, clock };
         let passwords = Passwords::new();
         let logins = Arc::new(Logins {
             changes: changes.clone(),
@@ -72,6 +72,7 @@ impl App {
     ) -> Guarded<UserServiceServer<impl proto::user::v1::user_service_server::UserService>> {
         Guard::new(self.changes.sessions.clone())
             .with_faults(&self.faults)
+            .with_room(self.config.room)
             .around(UserServiceServer::new(self.handlers.clone()))
     }
 
@@ -97,8 +98,7 @@ impl App {
 
     /// What has to hold before it takes requests.
     pub fn checks(&self) -> Vec<Check> {
-        let pool: PgPool = self.changes.pool.clone();
-        vec![runtime::postgres::check(pool, &MIGRATOR), self.changes.sessions.check()]
+        vec![self.changes.database.check(&MIGRATOR), self.changes.sessions.check()]
     }
 
     /// Rotates the signing keys and removes what ended long ago, until `stop`.
@@ -128,9 +128,10 @@ impl App {
             users: self.transport(),
             faults: self.faults.clone(),
         };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(part.play(self.config.broker.clone(), stop.clone()));
-        tasks.spawn(server.serve(self.service(), self.config.environment, self.checks(), stop.clone()));
+        let (mut tasks, events_stop) = (JoinSet::new(), Stop::new());
+        tasks.spawn(part.play(self.config.broker.clone(), events_stop.clone()));
+        let served = server.serve(self.service(), self.config.environment, self.checks(), stop.clone());
+        tasks.spawn(and_then_stop(served, events_stop));
         let stopped = stop.clone();
         tasks.spawn(async move { self.background(stopped).await });
         join_all(tasks, &stop).await

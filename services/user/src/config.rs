@@ -3,7 +3,12 @@
 use clap::{Args, Parser, value_parser};
 use messaging::BrokerConfig;
 use runtime::{
-    config::Environment, grpc::TlsConfig, lifecycle::DrainConfig, sessions::TokenConfig, telemetry::LogConfig,
+    config::Environment,
+    grpc::{RoomConfig, TlsConfig},
+    lifecycle::DrainConfig,
+    postgres::Place,
+    sessions::TokenConfig,
+    telemetry::LogConfig,
 };
 use secrecy::SecretString;
 
@@ -16,9 +21,15 @@ pub struct Config {
     /// The Postgres database: postgres://user:password@host:port/database
     #[arg(long, env = "USER_DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
-    /// The most connections to the database.
-    #[arg(long, env = "USER_DATABASE_CONNECTIONS", default_value_t = 10)]
+    /// The most connections to the database at once for changes.
+    #[arg(long, env = "USER_DATABASE_CONNECTIONS", default_value_t = 5)]
     pub database_connections: u32,
+    /// A replica of that database, for lists of accounts, which may be a moment old then.
+    #[arg(long, env = "USER_READ_DATABASE_URL", hide_env_values = true)]
+    pub read_database_url: Option<SecretString>,
+    /// The most connections at once for reads, and as many again to the replica.
+    #[arg(long, env = "USER_READ_DATABASE_CONNECTIONS", default_value_t = 5)]
+    pub read_database_connections: u32,
     /// Where gRPC is served, as host:port.
     #[arg(long, env = "USER_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: String,
@@ -44,6 +55,9 @@ pub struct Config {
     /// TLS of gRPC.
     #[command(flatten)]
     pub tls: TlsConfig,
+    /// How many calls it takes.
+    #[command(flatten)]
+    pub room: RoomConfig,
     /// Whose tokens are given and accepted.
     #[command(flatten)]
     pub tokens: TokenConfig,
@@ -53,6 +67,18 @@ pub struct Config {
     /// How it stops.
     #[command(flatten)]
     pub drain: DrainConfig,
+}
+
+impl Config {
+    /// Where its database is.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            url: &self.database_url,
+            connections: self.database_connections,
+            replica: self.read_database_url.as_ref(),
+            read_connections: self.read_database_connections,
+        }
+    }
 }
 
 /// How failed logins slow down, and how many accounts may be made.

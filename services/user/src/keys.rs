@@ -12,8 +12,8 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::{PublicKey, SigningKey, TOKEN_LIFETIME};
-use runtime::Clock;
-use sqlx::PgPool;
+use runtime::{Clock, in_transaction, postgres::Database};
+use sqlx::PgConnection;
 
 use crate::{Error, SecretKey, store};
 
@@ -34,7 +34,7 @@ pub(crate) struct StoredKey {
 /// The keys of this process, fed from the database. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    pool: PgPool,
+    database: Database,
     clock: Clock,
     secret: SecretKey,
     rotation: TimeDelta,
@@ -43,8 +43,8 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Knows no key yet. A new one signs after each `rotation`.
-    pub(crate) fn new(pool: PgPool, clock: Clock, secret: SecretKey, rotation: TimeDelta) -> Self {
-        Self { pool, clock, secret, rotation, ring: Arc::default() }
+    pub(crate) fn new(database: Database, clock: Clock, secret: SecretKey, rotation: TimeDelta) -> Self {
+        Self { database, clock, secret, rotation, ring: Arc::default() }
     }
 
     /// The key that signs now. Where there is none yet, one is made.
@@ -66,30 +66,27 @@ impl Keys {
 
     /// Reads the keys again, and makes and removes those that are due.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        let stored = store::signing_keys(&mut *self.pool.acquire().await?).await?;
+        let stored = store::signing_keys(&mut *self.database.reads.acquire().await?).await?;
         let mut ring = Ring::open(stored, &self.secret)?;
         if ring.due(self.clock.now(), self.rotation) != Due::default() {
-            ring = self.turn().await?;
+            ring = in_transaction!(self.database.writes, |tx| self.turn_in_tx(tx).await)?;
         }
         *self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(ring);
         Ok(())
     }
 
     /// Makes and removes what is due, under the lock that keeps other replicas from doing so at the same time.
-    async fn turn(&self) -> Result<Ring, Error> {
-        let mut tx = self.pool.begin().await?;
-        store::lock_signing_keys(&mut tx).await?;
-        let ring = Ring::open(store::signing_keys(&mut tx).await?, &self.secret)?;
+    async fn turn_in_tx(&self, tx: &mut PgConnection) -> Result<Ring, Error> {
+        store::lock_signing_keys(tx).await?;
+        let ring = Ring::open(store::signing_keys(tx).await?, &self.secret)?;
         let now = self.clock.now();
         let due = ring.due(now, self.rotation);
         if let Some(signs_from) = due.new_from {
-            store::insert_signing_key(&mut tx, &self.make(signs_from)?, now).await?;
+            store::insert_signing_key(tx, &self.make(signs_from)?, now).await?;
             tracing::info!(%signs_from, "made a signing key");
         }
-        store::delete_signing_keys(&mut tx, &due.gone).await?;
-        let ring = Ring::open(store::signing_keys(&mut tx).await?, &self.secret)?;
-        tx.commit().await?;
-        Ok(ring)
+        store::delete_signing_keys(tx, &due.gone).await?;
+        Ring::open(store::signing_keys(tx).await?, &self.secret)
     }
 
     fn make(&self, signs_from: DateTime<Utc>) -> Result<StoredKey, Error> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    change::{Change, Changes},
+    change::{Change, Changes, in_change},
     keys::Keys,
     password::Passwords,
     session::{IDLE_LIMIT, RefreshToken, Tokens, Verdict},
@@ -53,7 +53,10 @@ impl Logins {
         let attempt = self.throttle.attempt(email.as_ref(), origin, now).map_err(Error::LoginThrottled)?;
         tokio::time::sleep(attempt.wait).await;
         let credentials = match &email {
-            Some(email) => store::active_credentials(&mut *self.changes.pool.acquire().await?, email).await?,
+            Some(email) => {
+                let mut conn = self.changes.database.reads.acquire().await?;
+                store::active_credentials(&mut conn, email).await?
+            }
             None => None,
         };
         let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
@@ -62,10 +65,9 @@ impl Logins {
         attempt.succeeded();
 
         let signer = self.keys.signer().await?;
-        let mut change = self.changes.begin().await?;
-        let opened =
-            self.open_in(&mut change, &signer, credentials.user_id, &credentials.password_hash).await?;
-        change.commit().await?;
+        let opened = in_change!(self.changes, |change| {
+            self.open_in(change, &signer, credentials.user_id, &credentials.password_hash).await
+        })?;
         opened.ok_or(Error::InvalidCredentials)
     }
 
@@ -92,40 +94,23 @@ impl Logins {
         let signer = self.keys.signer().await?;
         let successor = token.successor(&self.refresh_key);
         let (hash, successor_hash) = (token.hash(), successor.hash());
-        let mut change = self.changes.begin().await?;
-        let now = change.now;
-        let session = store::lock_session_of_token(change.tx(), &hash).await?;
-        let session = session.ok_or(Error::RefreshTokenInvalid)?;
-        let token_use = store::token_use(change.tx(), &hash, &successor_hash).await?;
-        match session.judge(token_use, now) {
-            Verdict::Exchange => {
-                store::exchange_token(change.tx(), session.id, &hash, &successor_hash, now).await?;
-            }
-            Verdict::Repeat => {}
-            Verdict::Revoked => return Err(Error::RefreshTokenInvalid),
-            Verdict::Expired => return Err(Error::SessionExpired),
-            Verdict::Reused => {
-                tracing::warn!(session = %session.id, "a refresh token was used again; its session is revoked");
-                let ended = store::revoke_session(change.tx(), session.id, now).await?;
-                change.end(ended)?;
-                change.commit().await?;
-                return Err(Error::RefreshTokenReused);
-            }
-        }
-        let user = store::find_users(change.tx(), &[session.user_id.0], None).await?.pop();
-        let user = user.ok_or(Error::RefreshTokenInvalid)?;
-        change.commit().await?;
-        let tokens = self.issue(&signer, &user, session.id, successor, now)?;
+        let exchanged = in_change!(self.changes, |change| {
+            let user = exchange_in(change, &hash, &successor_hash).await?;
+            Ok(user.map(|(user, session)| (user, session, change.now)))
+        })?;
+        // That it was used again is written, so this is no error of the change.
+        let (user, session, now) = exchanged.ok_or(Error::RefreshTokenReused)?;
+        let tokens = self.issue(&signer, &user, session, successor, now)?;
         Ok((user, tokens))
     }
 
     /// Ends the viewer's own session.
     pub(crate) async fn revoke(&self, viewer: Viewer) -> Result<(), Error> {
-        let mut change = self.changes.begin().await?;
-        let now = change.now;
-        let ended = store::revoke_session(change.tx(), viewer.session_id, now).await?;
-        change.end(ended)?;
-        change.commit().await
+        in_change!(self.changes, |change| {
+            let now = change.now;
+            let ended = store::revoke_session(change.tx(), viewer.session_id, now).await?;
+            change.end(ended)
+        })
     }
 
     /// The sessions revoked since then, the oldest first, and whether more follow.
@@ -133,7 +118,7 @@ impl Logins {
         &self,
         since: DateTime<Utc>,
     ) -> Result<(Vec<(SessionId, DateTime<Utc>)>, bool), Error> {
-        let mut conn = self.changes.pool.acquire().await?;
+        let mut conn = self.changes.database.reads.acquire().await?;
         Ok(store::revoked_since(&mut conn, since, REVOCATIONS_LISTED).await?)
     }
 
@@ -146,7 +131,7 @@ impl Logins {
         origin: Origin,
     ) -> Result<(), Error> {
         let (credentials, user) = {
-            let mut conn = self.changes.pool.acquire().await?;
+            let mut conn = self.changes.database.reads.acquire().await?;
             let credentials = store::credentials_of(&mut conn, viewer.user_id).await?;
             let user = store::find_users(&mut conn, &[viewer.user_id.0], None).await?.pop();
             credentials.zip(user).ok_or(Error::UserNotFound)?
@@ -162,22 +147,22 @@ impl Logins {
         attempt.succeeded();
         let new_hash = self.passwords.hash_strong(&new, words_of(&user), "newPassword").await?;
 
-        let mut change = self.changes.begin().await?;
-        let now = change.now;
-        // It locks the account too; whoever changed the password meanwhile wins.
-        if !store::set_password(change.tx(), viewer.user_id, &old_hash, &new_hash, now).await? {
-            return Err(Error::CurrentPasswordWrong);
-        }
-        let others =
-            store::revoke_sessions_of(change.tx(), viewer.user_id, Some(viewer.session_id), now).await?;
-        change.end(others)?;
-        change.commit().await
+        in_change!(self.changes, |change| {
+            let now = change.now;
+            // It locks the account too; whoever changed the password meanwhile wins.
+            if !store::set_password(change.tx(), viewer.user_id, &old_hash, &new_hash, now).await? {
+                return Err(Error::CurrentPasswordWrong);
+            }
+            let others =
+                store::revoke_sessions_of(change.tx(), viewer.user_id, Some(viewer.session_id), now).await?;
+            change.end(others)
+        })
     }
 
     /// Removes sessions and tokens that ended long ago.
     pub(crate) async fn prune(&self) -> Result<(), Error> {
         let now = self.changes.clock.now();
-        let mut conn = self.changes.pool.acquire().await?;
+        let mut conn = self.changes.database.writes.acquire().await?;
         let (revoked, idle) = (now - REVOKED_KEPT, now - IDLE_LIMIT - REVOKED_KEPT);
         while store::prune_sessions(&mut conn, revoked, idle, PRUNED_AT_ONCE).await? > 0 {}
         while store::prune_tokens(&mut conn, now - USED_TOKENS_KEPT, PRUNED_AT_ONCE).await? > 0 {}
@@ -197,6 +182,34 @@ impl Logins {
         let viewer = claims.viewer().ok_or_else(|| anyhow::anyhow!("a token would end beyond all time"))?;
         Ok(Tokens { access: signer.sign(&claims)?.into(), refresh, expires_at: viewer.expires_at })
     }
+}
+
+/// Exchanges a refresh token in the caller's change; gives whose it is, and the session. `None` where it was used before:
+/// then its session is ended.
+async fn exchange_in(
+    change: &mut Change<'_>,
+    hash: &[u8; 32],
+    successor: &[u8; 32],
+) -> Result<Option<(User, SessionId)>, Error> {
+    let now = change.now;
+    let session = store::lock_session_of_token(change.tx(), hash).await?;
+    let session = session.ok_or(Error::RefreshTokenInvalid)?;
+    let token_use = store::token_use(change.tx(), hash, successor).await?;
+    match session.judge(token_use, now) {
+        Verdict::Exchange => store::exchange_token(change.tx(), session.id, hash, successor, now).await?,
+        Verdict::Repeat => {}
+        Verdict::Revoked => return Err(Error::RefreshTokenInvalid),
+        Verdict::Expired => return Err(Error::SessionExpired),
+        Verdict::Reused => {
+            tracing::warn!(session = %session.id, "a refresh token was used again; its session is revoked");
+            let ended = store::revoke_session(change.tx(), session.id, now).await?;
+            change.end(ended)?;
+            return Ok(None);
+        }
+    }
+    let user = store::find_users(change.tx(), &[session.user_id.0], None).await?.pop();
+    let user = user.ok_or(Error::RefreshTokenInvalid)?;
+    Ok(Some((user, session.id)))
 }
 
 /// What someone who knows the owner would try first as their password.

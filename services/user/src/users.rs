@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
-    change::{Change, Changes},
+    change::{Change, Changes, in_change},
     events,
     password::Passwords,
     session::Tokens,
@@ -48,10 +48,10 @@ impl Users {
         let user = self.account(new, Role::Customer);
         let hash = self.passwords.hash_strong(&password, words_of(&user), "password").await?;
         let signer = self.logins.keys.signer().await?;
-        let mut change = self.changes.begin().await?;
-        self.insert_in(&mut change, &user, &hash).await?;
-        let opened = self.logins.open_in(&mut change, &signer, user.id, &hash).await?;
-        change.commit().await?;
+        let opened = in_change!(self.changes, |change| {
+            self.insert_in(change, &user, &hash).await?;
+            self.logins.open_in(change, &signer, user.id, &hash).await
+        })?;
         opened.ok_or_else(|| anyhow::anyhow!("a new account can't be signed in").into())
     }
 
@@ -59,9 +59,7 @@ impl Users {
     pub(crate) async fn create_admin(&self, new: NewUser, password: NewPassword) -> Result<User, Error> {
         let user = self.account(new, Role::Admin);
         let hash = self.passwords.hash_strong(&password, words_of(&user), "password").await?;
-        let mut change = self.changes.begin().await?;
-        self.insert_in(&mut change, &user, &hash).await?;
-        change.commit().await?;
+        in_change!(self.changes, |change| self.insert_in(change, &user, &hash).await)?;
         Ok(user)
     }
 
@@ -72,9 +70,8 @@ impl Users {
         }
         let user = self.account(new, role);
         let hash = self.passwords.hash_any(password).await?;
-        let mut change = self.changes.begin().await?;
-        match self.insert_in(&mut change, &user, &hash).await {
-            Ok(()) => change.commit().await.map(|()| true),
+        match in_change!(self.changes, |change| self.insert_in(change, &user, &hash).await) {
+            Ok(()) => Ok(true),
             Err(Error::EmailTaken) => Ok(false),
             Err(error) => Err(error),
         }
@@ -82,13 +79,13 @@ impl Users {
 
     /// The active account with this email.
     pub(crate) async fn find_by_email(&self, email: &Email) -> Result<Option<UserId>, Error> {
-        let mut conn = self.changes.pool.acquire().await?;
+        let mut conn = self.changes.database.reads.acquire().await?;
         Ok(store::active_credentials(&mut conn, email).await?.map(|found| found.user_id))
     }
 
     /// Those of the accounts that exist and that the viewer may see, in no order: one statement.
     pub(crate) async fn find(&self, viewer: Viewer, ids: &[Uuid]) -> Result<Vec<User>, Error> {
-        let mut conn = self.changes.pool.acquire().await?;
+        let mut conn = self.changes.database.reads.acquire().await?;
         Ok(store::find_users(&mut conn, ids, viewer.scope()).await?)
     }
 
@@ -98,7 +95,7 @@ impl Users {
         filter: UserFilter,
         page: Page<Uuid>,
     ) -> Result<(Vec<User>, PageInfo), Error> {
-        let mut conn = self.changes.pool.acquire().await?;
+        let mut conn = self.changes.database.lists.acquire().await?;
         let mut users = store::list_users(&mut conn, &filter, page.after, page.fetch()).await?;
         let total =
             if page.include_total { Some(store::count_users(&mut conn, &filter).await?) } else { None };
@@ -111,45 +108,40 @@ impl Users {
         if !viewer.may_access(id) {
             return Err(Error::UserNotFound);
         }
-        let mut change = self.changes.begin().await?;
-        let user = update_in(&mut change, id, new).await?;
-        change.commit().await?;
-        Ok(user)
+        in_change!(self.changes, |change| update_in(change, id, new.clone()).await)
     }
 
     /// Changes a role, and ends the account's sessions: their tokens name the old one.
     pub(crate) async fn set_role(&self, id: UserId, role: Role) -> Result<User, Error> {
-        let mut change = self.changes.begin().await?;
-        let user = store::lock_user(change.tx(), id).await?.ok_or(Error::UserNotFound)?;
-        if user.role == role {
-            return Ok(user);
-        }
-        leave_an_admin(&mut change, &user).await?;
-        let user =
-            update_in(&mut change, id, UserChange { role: Some(role), ..UserChange::default() }).await?;
-        end_sessions(&mut change, id).await?;
-        change.commit().await?;
-        Ok(user)
+        in_change!(self.changes, |change| {
+            let user = store::lock_user(change.tx(), id).await?.ok_or(Error::UserNotFound)?;
+            if user.role == role {
+                return Ok(user);
+            }
+            leave_an_admin(change, &user).await?;
+            let user =
+                update_in(change, id, UserChange { role: Some(role), ..UserChange::default() }).await?;
+            end_sessions(change, id).await?;
+            Ok(user)
+        })
     }
 
     /// Activates an account, or deactivates it and ends its sessions.
     pub(crate) async fn set_active(&self, id: UserId, active: bool) -> Result<User, Error> {
-        let mut change = self.changes.begin().await?;
-        let user = store::lock_user(change.tx(), id).await?.ok_or(Error::UserNotFound)?;
-        if user.active == active {
-            return Ok(user);
-        }
-        let new = UserChange { active: Some(active), ..UserChange::default() };
-        if active {
-            let user = update_in(&mut change, id, new).await?;
-            change.commit().await?;
-            return Ok(user);
-        }
-        leave_an_admin(&mut change, &user).await?;
-        let user = update_in(&mut change, id, new).await?;
-        end_sessions(&mut change, id).await?;
-        change.commit().await?;
-        Ok(user)
+        in_change!(self.changes, |change| {
+            let user = store::lock_user(change.tx(), id).await?.ok_or(Error::UserNotFound)?;
+            if user.active == active {
+                return Ok(user);
+            }
+            let new = UserChange { active: Some(active), ..UserChange::default() };
+            if active {
+                return update_in(change, id, new).await;
+            }
+            leave_an_admin(change, &user).await?;
+            let user = update_in(change, id, new).await?;
+            end_sessions(change, id).await?;
+            Ok(user)
+        })
     }
 
     /// Deletes an account and ends its sessions. Its email is free from then on.
@@ -157,14 +149,14 @@ impl Users {
         if !viewer.may_access(id) {
             return Err(Error::UserNotFound);
         }
-        let mut change = self.changes.begin().await?;
-        let now = change.now;
-        let user = store::lock_user(change.tx(), id).await?.ok_or(Error::UserNotFound)?;
-        leave_an_admin(&mut change, &user).await?;
-        let user = store::delete_user(change.tx(), id, now).await?.ok_or(Error::UserNotFound)?;
-        change.say(events::deleted(&user, now)?);
-        end_sessions(&mut change, id).await?;
-        change.commit().await
+        in_change!(self.changes, |change| {
+            let now = change.now;
+            let user = store::lock_user(change.tx(), id).await?.ok_or(Error::UserNotFound)?;
+            leave_an_admin(change, &user).await?;
+            let user = store::delete_user(change.tx(), id, now).await?.ok_or(Error::UserNotFound)?;
+            change.say(events::deleted(&user, now)?);
+            end_sessions(change, id).await
+        })
     }
 
     fn account(&self, new: NewUser, role: Role) -> User {

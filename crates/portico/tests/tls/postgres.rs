@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use runtime::migrate::{Failure, Schema, up};
+use runtime::{
+    migrate::{Failure, Schema, up},
+    postgres::{Database, Place, Pool},
+};
 use testkit::Authority;
 use tokio::time::Instant;
 
@@ -22,9 +25,9 @@ async fn a_database_is_used_whose_certificate_is_trusted_and_has_its_name_and_no
         format!("{}?sslmode=verify-full&sslrootcert={ca}", at("postgres", url, &format!("{host}:{port}")))
     };
     migrate(full("localhost", &world.ca())).await.unwrap();
-    let pool = runtime::postgres::pool(&full("localhost", &world.ca()).into(), 1, "order").unwrap();
+    let pool = Pool::open(&full("localhost", &world.ca()).into(), 1, "order").unwrap();
     let by_tls: bool = sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-        .fetch_one(&pool)
+        .fetch_one(&mut *pool.acquire().await.unwrap())
         .await
         .unwrap();
     assert!(by_tls);
@@ -37,13 +40,13 @@ async fn a_database_is_used_whose_certificate_is_trusted_and_has_its_name_and_no
     ] {
         let refused = migrate(url.clone()).await.unwrap_err();
         assert!(matches!(refused, Failure::Refused { .. }), "{what}: {refused}");
-        let pool = runtime::postgres::pool(&url.into(), 1, "order").unwrap();
-        let (ready, lines) =
-            runtime::admin::readiness(&[runtime::postgres::check(pool, &order::MIGRATOR)]).await;
+        let place = Place { url: &url.into(), connections: 1, replica: None, read_connections: 1 };
+        let database = Database::at(place, ["order", "order read", "order replica"]).unwrap();
+        let (ready, lines) = runtime::admin::readiness(&[database.check(&order::MIGRATOR)]).await;
         assert!(!ready && lines.contains("its certificate is not trusted"), "{what}: {lines}");
     }
     assert!(begun.elapsed() < Duration::from_secs(30), "waiting can't help there");
-    pool.close().await;
+    pool.raw().close().await;
     world.end(Some(postgres), None).await;
 }
 
@@ -56,6 +59,6 @@ async fn a_database_without_tls_and_an_authority_that_is_none_are_refused() {
     let refused = migrate(missing.clone()).await.unwrap_err().to_string();
     let told = "sslrootcert in the database's URL has a bad value: can't read /there/is/none.pem: ";
     assert!(refused.starts_with(told), "{refused}");
-    let refused = runtime::postgres::pool(&missing.into(), 1, "order").unwrap_err().to_string();
+    let refused = Pool::open(&missing.into(), 1, "order").unwrap_err().to_string();
     assert!(refused.contains(told), "{refused}");
 }

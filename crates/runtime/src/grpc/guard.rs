@@ -1,5 +1,5 @@
 //! The guard around each service: the caller's token against the RPC's declared rule, the deadline, panics, and one
-//! span and one measurement for each call. It is the same over the network and in the process.
+//! span and one measurement for each call; and how many it takes at once. It is the same over the network and in the process.
 
 use std::{
     convert::Infallible,
@@ -13,12 +13,13 @@ use std::{
 use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use identity::Viewer;
+use metrics::Counter;
 use proto::common::v1::Access;
-use tonic::{Status, body::Body, server::NamedService};
+use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
-use super::deadline;
-use crate::{Faults, Refusal, Sessions, measure, trace::rpc};
+use super::{RoomConfig, deadline, room::Room};
+use crate::{Faults, Refusal, Sessions, admin::Check, measure, trace::rpc};
 
 /// What tonic generates for a service, and anything that behaves like it.
 pub trait GrpcService:
@@ -46,12 +47,13 @@ impl<S> GrpcService for S where
 pub struct Guard {
     sessions: Sessions,
     faults: Faults,
+    room: Room,
 }
 
 impl Guard {
     /// A guard by these sessions.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions, faults: Faults::none() }
+        Self { sessions, faults: Faults::none(), room: Room::default() }
     }
 
     /// With the switches of the service.
@@ -61,9 +63,21 @@ impl Guard {
         self
     }
 
+    /// With this room for calls.
+    #[must_use]
+    pub fn with_room(mut self, config: RoomConfig) -> Self {
+        self.room = Room::new(config);
+        self
+    }
+
     /// Puts the guard around `service`.
     pub fn around<S: GrpcService>(&self, service: S) -> Guarded<S> {
-        Guarded { inner: service, sessions: self.sessions.clone(), faults: self.faults.clone() }
+        let shed = metrics::counter!("rpc_server_shed_total", "service" => service_of::<S>());
+        // Counted from nothing: what appears with its first event never grew, for whoever watches it.
+        shed.increment(0);
+        metrics::counter!("panics_total", "where" => "rpc").increment(0);
+        let Self { sessions, faults, room } = self.clone();
+        Guarded { inner: service, sessions, faults, room, shed }
     }
 }
 
@@ -73,12 +87,20 @@ pub struct Guarded<S> {
     inner: S,
     sessions: Sessions,
     faults: Faults,
+    room: Room,
+    /// How many calls found no room.
+    shed: Counter,
 }
 
 impl<S> Guarded<S> {
     /// The switches of the service.
     pub(super) fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Whether calls have been refused for a while. For readiness and not for health: the process is well.
+    pub(super) fn overload(&self) -> Check {
+        self.room.check()
     }
 }
 
@@ -101,6 +123,13 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
             let nobody = Status::unavailable("the service can't be reached");
             return Box::pin(std::future::ready(Ok(nobody.into_http())));
         }
+        let place = match self.room.enter() {
+            Ok(place) => place,
+            Err(refusal) => {
+                self.shed.increment(1);
+                return Box::pin(std::future::ready(Ok(Status::from(refusal).into_http())));
+            }
+        };
         // The clone takes the place of the service that was found ready.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
@@ -109,25 +138,26 @@ impl<S: GrpcService> Service<Request<Body>> for Guarded<S> {
         let span = rpc::serving(service_of::<S>(), &request);
         let time = deadline::requested(request.headers());
         let work = async move {
-            let started = Instant::now();
+            let _place = place;
+            let mut measured = Measured { path, code: Code::Cancelled, started: Instant::now() };
             let call = async {
                 faults.strike().await?;
-                if let Some(viewer) = admit(&sessions, &path, request.headers()).await? {
+                if let Some(viewer) = admit(&sessions, &measured.path, request.headers()).await? {
                     request.extensions_mut().insert(viewer);
                 }
                 AssertUnwindSafe(inner.call(request)).catch_unwind().await.map_err(|_| {
                     // The panic hook has logged what and where.
+                    metrics::counter!("panics_total", "where" => "rpc").increment(1);
                     Status::from(Refusal::internal("an RPC panicked"))
                 })
             };
-            let answer = deadline::within(time, span.around(call)).await.and_then(|called| called);
+            let answer = deadline::serve(time, span.around(call)).await.and_then(|called| called);
             let response = match answer {
                 Ok(Ok(response)) => response,
                 Err(status) => status.into_http(),
             };
-            let code = rpc::answered(&response);
-            rpc::end(span, code);
-            measure::rpc::SERVER.record(&path, code, started.elapsed());
+            measured.code = rpc::answered(&response);
+            rpc::end(span, measured.code);
             Ok(response)
         };
         Box::pin(work)
@@ -154,6 +184,19 @@ async fn admit(sessions: &Sessions, path: &str, headers: &HeaderMap) -> Result<O
 /// The service that a gRPC service of ours belongs to: `order.v1.OrderService` is `order`'s.
 fn service_of<S: NamedService>() -> &'static str {
     S::NAME.split('.').next().unwrap_or(S::NAME)
+}
+
+/// A call under way. It is counted and timed when it ends, also when its caller went away meanwhile.
+struct Measured {
+    path: String,
+    code: Code,
+    started: Instant,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        measure::rpc::SERVER.record(&self.path, self.code, self.started.elapsed());
+    }
 }
 
 /// The viewer whom the guard let in.

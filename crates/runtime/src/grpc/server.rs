@@ -62,7 +62,8 @@ impl Server {
     }
 
     /// Serves until `stop`, then tells its clients to go elsewhere (GOAWAY) and lets the calls under way end. gRPC health
-    /// follows `checks`, and says no from the announcement of `stop` on; reflection is on outside production.
+    /// follows `checks`, and says no from the announcement of `stop` on; readiness also says no while calls are refused for
+    /// want of room. Reflection is on outside production.
     ///
     /// # Errors
     /// When a listener fails, or the certificate doesn't do.
@@ -73,7 +74,7 @@ impl Server {
         mut checks: Vec<Check>,
         stop: Stop,
     ) -> anyhow::Result<()> {
-        let faults = service.faults().clone();
+        let (faults, overload) = (service.faults().clone(), service.overload());
         checks.extend(faults.check());
         let (health, health_service) = tonic_health::server::health_reporter();
         let reflection = (environment == Environment::Development)
@@ -108,10 +109,10 @@ impl Server {
             Ok(())
         });
         tasks.spawn(report_health::<S>(health, checks.clone(), stop.clone()));
-        let admin_stop = stop.clone();
         let name = S::NAME.split('.').next().unwrap_or(S::NAME);
-        let parts = vec![Part { name, checks: checks.clone(), faults }];
-        tasks.spawn(async move { Ok(admin::serve(self.admin, checks, parts, admin_stop).await?) });
+        let (ready, admin_stop) = ([checks, vec![overload]].concat(), stop.clone());
+        let parts = vec![Part { name, checks: ready.clone(), faults }];
+        tasks.spawn(async move { Ok(admin::serve(self.admin, ready, parts, admin_stop).await?) });
         join_all(tasks, &stop).await
     }
 }

@@ -150,17 +150,16 @@ impl Operation {
     /// What it comes to at first: of a subscription nothing yet.
     async fn answer(self) -> (Option<Output>, Stage) {
         let Self { edge, caller, payload, request_id } = self;
+        let (started, budget) = (Instant::now(), caller.budget);
         let work = async {
             let _place = edge.admission.enter().map_err(Refused::by_kind)?;
             edge.rates.requests(&caller, 1).map_err(Refused::by_kind)?;
             let inquiry = read::posted(payload.get().as_bytes())?;
-            let deadline = Instant::now() + edge.request_timeout;
-            let asked = Asked { caller, id: &request_id, deadline, streams: true, tells_cost: false };
+            let asked = Asked { caller, id: &request_id, started, streams: true, tells_cost: false };
             run(&edge, asked, inquiry).await
         };
         let span = trace::message(&request_id);
-        let outcome =
-            span.around(timeout(edge.request_timeout, work)).await.unwrap_or_else(|_| Err(timed_out()));
+        let outcome = span.around(timeout(budget.whole(), work)).await.unwrap_or_else(|_| Err(timed_out()));
         match &outcome {
             Ok(Outcome::Answer(answer)) => trace::came_to(span, Ok(answer)),
             Ok(Outcome::Subscription(_)) => span.end(),

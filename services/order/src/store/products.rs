@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use money::Money;
 use runtime::page::Page;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgConnection;
 
 use super::currency;
 use crate::product::{Product, ProductDraft, ProductId};
@@ -19,18 +19,18 @@ struct ProductRow {
 }
 
 /// Those of these products that exist, withdrawn ones included.
-pub(crate) async fn products(executor: impl PgExecutor<'_>, ids: &[&str]) -> sqlx::Result<Vec<Product>> {
+pub(crate) async fn products(db: &mut PgConnection, ids: &[&str]) -> sqlx::Result<Vec<Product>> {
     let rows = sqlx::query_as!(
         ProductRow,
         "SELECT id, name, unit_price, currency, active, created_at, updated_at FROM products WHERE id = ANY($1)",
         ids as &[&str]
     );
-    entities(rows.fetch_all(executor).await?)
+    entities(rows.fetch_all(db).await?)
 }
 
 /// A page of the catalogue, by id.
 pub(crate) async fn page_of_products(
-    pool: &PgPool,
+    db: &mut PgConnection,
     withdrawn_too: bool,
     page: &Page<ProductId>,
 ) -> sqlx::Result<Vec<Product>> {
@@ -45,19 +45,19 @@ pub(crate) async fn page_of_products(
         withdrawn_too,
         page.fetch()
     );
-    entities(rows.fetch_all(pool).await?)
+    entities(rows.fetch_all(db).await?)
 }
 
 /// How many products the catalogue has.
-pub(crate) async fn count_products(pool: &PgPool, withdrawn_too: bool) -> sqlx::Result<i64> {
+pub(crate) async fn count_products(db: &mut PgConnection, withdrawn_too: bool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM products WHERE active OR $1"#, withdrawn_too)
-        .fetch_one(pool)
+        .fetch_one(db)
         .await
 }
 
 /// Makes a product, or changes the one that has this id.
 pub(crate) async fn upsert_product(
-    pool: &PgPool,
+    db: &mut PgConnection,
     draft: &ProductDraft,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Product> {
@@ -76,14 +76,14 @@ pub(crate) async fn upsert_product(
         draft.active,
         now
     )
-    .fetch_one(pool)
+    .fetch_one(db)
     .await?
     .try_into()
 }
 
 /// Makes those of these products that do not exist; the others stay as they are.
 pub(crate) async fn insert_missing_products(
-    pool: &PgPool,
+    db: &mut PgConnection,
     drafts: &[ProductDraft],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -104,7 +104,7 @@ pub(crate) async fn insert_missing_products(
         &active,
         now
     )
-    .execute(pool)
+    .execute(db)
     .await?;
     Ok(())
 }

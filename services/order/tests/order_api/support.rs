@@ -31,10 +31,16 @@ impl World {
     /// With the products prod-1 (999.99 USD), prod-2 (0.50 USD), euro-1 (10.00 EUR), yen-1 (500 JPY) and old-1, which
     /// was withdrawn.
     pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same with these settings.
+    pub(crate) async fn with(arguments: &[&str]) -> Self {
         let database = Database::new("order").await;
         let clock = Clock::system();
         let tokens = Tokens::new();
-        let config: Config = runtime::config::parse(["order", "--database-url", database.url()]).unwrap();
+        let usual = ["order", "--database-url", database.url()];
+        let config: Config = runtime::config::parse(usual.iter().chain(arguments)).unwrap();
         let app = App::build(config, tokens.sessions(&clock), clock.clone()).unwrap();
         let (_, transport) = testkit::serve(app.service()).await;
         let admin = tokens.admin();

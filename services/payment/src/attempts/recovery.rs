@@ -21,7 +21,7 @@ impl Attempts {
     pub async fn recover_once(&self) -> Result<usize, Error> {
         let now = self.clock.now();
         let again_at = now + self.timing.recover_after;
-        let mut db = self.pool.acquire().await?;
+        let mut db = self.database.writes.acquire().await?;
         let due = store::attempts::take_due(&mut db, now, again_at, AT_ONCE).await?;
         drop(db);
         let decided = stream::iter(due).map(|attempt| self.recover(attempt)).buffer_unordered(SIDE_BY_SIDE);

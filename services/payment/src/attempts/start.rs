@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use identity::Viewer;
 use runtime::{
     idempotency::{Claim, Key},
-    postgres,
+    in_transaction,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -28,9 +28,7 @@ impl Attempts {
         id: PaymentId,
         key: Option<&Key>,
     ) -> Result<Started, Error> {
-        let mut tx = self.pool.begin().await?;
-        let started = self.start_charge_in_tx(&mut tx, viewer, id, key).await;
-        postgres::end(tx, started).await
+        in_transaction!(self.database.writes, |tx| self.start_charge_in_tx(tx, viewer, id, key).await)
     }
 
     async fn start_charge_in_tx(
@@ -63,9 +61,9 @@ impl Attempts {
     /// # Errors
     /// When there is no such payment, when it can't give that much back, and when the key is in use.
     pub async fn start_refund(&self, viewer: Viewer, request: RefundRequest) -> Result<Started, Error> {
-        let mut tx = self.pool.begin().await?;
-        let started = self.start_refund_in_tx(&mut tx, viewer, request).await;
-        postgres::end(tx, started).await
+        in_transaction!(self.database.writes, |tx| {
+            self.start_refund_in_tx(tx, viewer, request.clone()).await
+        })
     }
 
     async fn start_refund_in_tx(

@@ -18,6 +18,7 @@ use payment::{
     provider::{Outcome, Provider, Undecided},
 };
 use proto::payment::v1::PaymentStatus;
+use runtime::postgres::{Database, Place};
 
 use crate::world::{RECOVER_AFTER, WINDOW, World, payment_id};
 
@@ -58,8 +59,9 @@ async fn an_attempt_whose_provider_is_away_is_asked_about_again_later_until_it_i
     let pool = world.database.pool().clone();
     let config: Config = runtime::config::parse(["payment", "--database-url", world.database.url()]).unwrap();
     let away = Arc::new(Away::default());
+    let place = Place { url: &config.database_url, connections: 1, replica: None, read_connections: 1 };
     let attempts = Attempts::new(
-        pool.clone(),
+        Database::at(place, ["payment", "payment read", "payment replica"]).unwrap(),
         Outbox::new(pool, "payment"),
         world.clock.clone(),
         Arc::clone(&away) as Arc<dyn Provider>,

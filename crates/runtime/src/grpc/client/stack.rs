@@ -89,7 +89,7 @@ impl Way {
         // What never left says nothing of the service.
         let sent = call.record.attempts > 0;
         pass.tell(if sent { Verdict::of(code(&answer), hurried) } else { Verdict::Neither });
-        answer
+        if hurried { deadline::of_request(answer) } else { answer }
     }
 
     async fn in_time(&self, mut request: Request<Body>, call: &mut Call) -> Result<Answer, Status> {
