@@ -22,12 +22,14 @@ pub(crate) const GATEWAY: &str = "gateway";
 pub(crate) const SERVICES: [&str; 3] = ["user", "order", "payment"];
 
 /// What all processes are told beside where they listen. The recoverer of payments is quicker than in production, or
-/// each kill during a charge would cost half a minute.
-const SETTINGS: [(&str, &str); 6] = [
+/// each kill during a charge would cost half a minute; and gateways look
+/// sooner whether a service is back.
+const SETTINGS: [(&str, &str); 7] = [
     ("PORTICO_ENV", "production"),
     ("USER_REGISTRATIONS_PER_MINUTE", "1000000"),
     ("PAYMENT_PROVIDER_TIMEOUT", "2"),
     ("PAYMENT_RECOVER_AFTER", "4"),
+    ("CIRCUIT_BREAKER_TIMEOUT", "1"),
     ("LOG_FORMAT", "human"),
     ("NO_COLOR", "1"),
 ];
