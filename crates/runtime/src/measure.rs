@@ -131,7 +131,7 @@ pub const METRICS: &[Metric] = &[
         name: "ready",
         kind: Gauge,
         by: EVERY,
-        labels: &[label("check", Are(&["database", "sessions", "room", "keys", "overload", "fault"]))],
+        labels: &[label("check", Are(&["database", "sessions", "room", "overload", "fault"]))],
         meaning: "Whether what a process needs is there, 1 or 0; asked when it is scraped",
     },
     Metric {
