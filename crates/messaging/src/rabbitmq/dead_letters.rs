@@ -6,6 +6,8 @@
 
 mod letter;
 
+use std::time::Duration;
+
 use lapin::{
     Channel, Confirmation, ErrorKind,
     message::BasicGetMessage,
@@ -25,6 +27,11 @@ use crate::{
     BrokerConfig,
     dead_letters::{DeadLetter, Error, Which},
 };
+
+/// How long what goes back to a queue is waited for. Longer, and somebody else took it meanwhile.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+/// How often is looked whether it is back.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The way to them. Each call connects anew.
 pub(crate) struct DeadLetters {
@@ -75,6 +82,7 @@ impl DeadLetters {
 
 /// The way through one consumer's dead letters.
 struct Walk<'a> {
+    session: &'a Session,
     channel: Channel,
     consumer: &'a str,
     act: Act,
@@ -84,17 +92,10 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    async fn new(session: &Session, consumer: &'a str, act: Act, limit: usize) -> Result<Self, Error> {
+    async fn new(session: &'a Session, consumer: &'a str, act: Act, limit: usize) -> Result<Self, Error> {
         let channel = session.connection.create_channel().await.map_err(broker)?;
-        let passive = QueueDeclareOptions::default().passive();
-        let queue = topology::dead_queue(consumer).as_str().into();
-        let there = match channel.queue_declare(queue, passive, FieldTable::default()).await {
-            Ok(queue) => queue.message_count(),
-            // The consumer has never run here.
-            Err(error) if is_missing(&error) => 0,
-            Err(error) => return Err(broker(error)),
-        };
-        Ok(Self { channel, consumer, act, limit, there })
+        let there = waiting(&channel, consumer).await?;
+        Ok(Self { session, channel, consumer, act, limit, there })
     }
 
     async fn all(self, which: &Which) -> Result<Vec<DeadLetter>, Error> {
@@ -118,7 +119,20 @@ impl<'a> Walk<'a> {
         }
         // What was not acknowledged goes back to its place.
         self.channel.close(200, "OK".into()).await.map_err(broker)?;
+        let gone = if self.act == Act::Look { 0 } else { found.len() };
+        let left = self.there.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX));
+        let _ = tokio::time::timeout(BACK_WITHIN, self.until_there_are(left)).await;
         Ok(found)
+    }
+
+    /// Waits until as many are in the queue again as were not taken for good, which a quorum queue does not wait for when a
+    /// channel ends: who looks once more would find none.
+    async fn until_there_are(&self, left: u32) -> Result<(), Error> {
+        let channel = self.session.connection.create_channel().await.map_err(broker)?;
+        while waiting(&channel, self.consumer).await? < left {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     async fn decide(&self, got: &BasicGetMessage) -> Result<(), Error> {
@@ -154,6 +168,18 @@ impl<'a> Walk<'a> {
             Confirmation::Ack(None) => Ok(()),
             _ => Err(Error::NotTaken(self.consumer.to_owned())),
         }
+    }
+}
+
+/// How many dead letters of a consumer are there to be taken.
+async fn waiting(channel: &Channel, consumer: &str) -> Result<u32, Error> {
+    let passive = QueueDeclareOptions::default().passive();
+    let queue = topology::dead_queue(consumer).as_str().into();
+    match channel.queue_declare(queue, passive, FieldTable::default()).await {
+        Ok(queue) => Ok(queue.message_count()),
+        // The consumer has never run here.
+        Err(error) if is_missing(&error) => Ok(0),
+        Err(error) => Err(broker(error)),
     }
 }
 
