@@ -173,7 +173,7 @@ async fn a_request_that_is_nearly_over_and_a_client_that_goes_away_are_not_the_s
     let client = service.client();
     let hurried = || CallContext::new(Instant::now() + Duration::from_millis(1999));
     for answer in join_all((0..30).map(|_| send(&client, of(hurried(), READS)))).await {
-        assert_eq!(answer.unwrap_err().reason, "SERVICE_TIMEOUT");
+        assert_eq!(answer.unwrap_err().reason, "REQUEST_TIMEOUT");
     }
     for _ in 0..30 {
         let mut gone = Box::pin(call(&client, READS));
