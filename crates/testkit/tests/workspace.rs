@@ -105,6 +105,19 @@ const NO_REASONS: &[&str] = &[
     "SCREAMING_SNAKE_CASE",
     "SOME_REASON",
     "NO_COLOR",
+    // What a build knows of itself.
+    "CARGO_PKG_VERSION",
+    "PORTICO_COMMIT",
+    "RUSTC_VERSION",
+    // Values of metrics' labels: gRPC's names of its codes, and whatever is none.
+    "ALREADY_EXISTS",
+    "DATA_LOSS",
+    "DEADLINE_EXCEEDED",
+    "INVALID_ARGUMENT",
+    "OUT_OF_RANGE",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "_OTHER",
 ];
 
 /// Words of two parts or more; those of one, such as FORBIDDEN, are names of codes too.
