@@ -10,7 +10,7 @@ use proto::{
 };
 use runtime::{
     Faults, Refusal,
-    grpc::{CallContext, Client, ClientConfig, Transport, connect, health},
+    grpc::{Batch, CallContext, Client, ClientConfig, Transport, connect, health},
     status::Part,
 };
 use tonic::{Request, Response, Status};
@@ -106,6 +106,12 @@ impl Calls {
 
     pub(crate) fn payments(&self) -> PaymentServiceClient<Client> {
         self.services.payments.clone()
+    }
+
+    /// The same for a call of a loader; `None` where nobody wants to know.
+    pub(crate) fn of_batch(&self, batch: Batch) -> Option<Self> {
+        let context = self.context.of_batch(batch)?;
+        Some(Self { services: self.services.clone(), context, at_most: self.at_most })
     }
 
     /// The request that carries `message` in the client's name.

@@ -15,6 +15,7 @@ mod cost;
 mod document;
 mod edge;
 mod execute;
+mod explain;
 mod forgery;
 pub(crate) mod headers;
 mod limits;
@@ -50,6 +51,7 @@ use crate::{
     server::Connection,
 };
 use execute::Answer;
+use explain::Explain;
 use negotiate::{Accepted, MediaType, Streams};
 use read::Inquiry;
 use stream::Following;
@@ -117,12 +119,14 @@ async fn answer(
     let standing = edge.rates.requests(&caller, 1).map_err(Refused::by_kind)?;
     let caller = Arc::new(caller);
     let source = read::source(&head, body, edge.largest_body).await?;
+    let explain = || Explain::asked(edge, &head.headers, caller.viewer, started);
     if let Some(operations) = batch::operations(&source, edge.batch)? {
-        return Ok(batch::answer(edge, &caller, operations, (id, started), media_type).await);
+        return Ok(batch::answer(edge, &caller, operations, (id, started), &explain, media_type).await);
     }
     let inquiry = read::inquiry(&source)?;
     let tells_cost = head.headers.contains_key(TELL_COST);
-    let asked = Asked { caller, id, started, streams: streams != Streams::Never, tells_cost };
+    let explain = explain();
+    let asked = Asked { caller, id, started, streams: streams != Streams::Never, tells_cost, explain };
     let viewer = asked.caller.viewer;
     let following = match run(edge, asked, inquiry).await {
         Ok(Outcome::Subscription(subscription)) => {
@@ -165,6 +169,8 @@ struct Asked<'a> {
     streams: bool,
     /// Whether the answer says what it cost.
     tells_cost: bool,
+    /// Whether it says what it came from.
+    explain: Option<Explain>,
 }
 
 /// What an operation came to.
@@ -192,7 +198,7 @@ async fn pass(
     mut inquiry: Inquiry<'_>,
     timed: &mut Timed,
 ) -> Result<Outcome, Refused> {
-    let Asked { caller, id, started, streams, tells_cost } = asked;
+    let Asked { caller, id, started, streams, tells_cost, explain } = asked;
     let found = persisted::find(edge, &mut inquiry, caller.viewer)?;
     timed.is_named(found.named.as_ref());
     let checked = check::check(edge, &found.document, &inquiry, caller.viewer)?;
@@ -210,10 +216,14 @@ async fn pass(
     let _change = (operation == OperationType::Mutation).then(|| edge.merge.change());
     let public = public::is_public(edge, &document, operation, &inquiry);
     let outcome = trace::operation(operation, timed.name(), async {
-        if public {
+        // What is explained runs alone: the calls of a run that others wait for too are not its own.
+        if public && explain.is_none() {
             merge::run(edge, document, inquiry, id, caller.budget).await
         } else {
-            let context = caller.context(id, started);
+            let mut context = caller.context(id, started);
+            if let Some(explain) = &explain {
+                context = context.with_log(explain.log());
+            }
             execute::execute(edge, &document, inquiry, caller.viewer, context).await
         }
     })
@@ -222,6 +232,9 @@ async fn pass(
     if tells_cost {
         let told = checked.cost.told(edge.limits.most_points(), standing);
         answer.extensions.insert("cost".to_owned(), told);
+    }
+    if let Some(explain) = explain {
+        answer.extensions.insert("trace".to_owned(), explain.told());
     }
     Ok(Outcome::Answer(answer))
 }

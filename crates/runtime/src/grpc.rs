@@ -12,7 +12,7 @@ mod server;
 mod tls;
 
 pub use client::{
-    BatchSize, CallContext, CallLog, CallRecord, Client, ClientConfig, Transport, connect, in_process,
+    Batch, CallContext, CallLog, CallRecord, Client, ClientConfig, Transport, connect, in_process,
 };
 pub use deadline::time_left;
 pub use guard::{GrpcService, Guard, Guarded, viewer};

@@ -15,7 +15,7 @@ use std::{
 
 use dataloader::{BatchFn, cached};
 use futures::future::{BoxFuture, join_all};
-use runtime::{Refusal, page::MAX_BATCH};
+use runtime::{Refusal, grpc as calls, page::MAX_BATCH};
 
 use crate::{clients::Calls, measure};
 
@@ -147,7 +147,9 @@ impl<S: Source> BatchFn<S::Key, Outcome<S::Value>> for Batch<S> {
 impl<S: Source> Batch<S> {
     async fn fetch(&self, keys: Vec<S::Key>) -> Outcomes<S> {
         measure::batch(S::NAME, keys.len());
-        outcomes::<S>(S::fetch(&self.calls, &keys).await, keys)
+        let explained = self.calls.of_batch(calls::Batch { loader: S::NAME, keys: keys.len() });
+        let calls = explained.as_ref().unwrap_or(&self.calls);
+        outcomes::<S>(S::fetch(calls, &keys).await, keys)
     }
 }
 

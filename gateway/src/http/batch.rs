@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     Asked, Edge, Outcome,
+    explain::Explain,
     negotiate::MediaType,
     not_streaming,
     read::{self, Source},
@@ -62,6 +63,7 @@ pub(super) async fn answer(
     caller: &Arc<Caller>,
     operations: Vec<&RawValue>,
     (id, started): (&str, Instant),
+    explain: &(impl Fn() -> Option<Explain> + Sync),
     media_type: MediaType,
 ) -> Response {
     let answers = operations.into_iter().enumerate().map(async |(at, operation)| {
@@ -71,7 +73,9 @@ pub(super) async fn answer(
                 edge.rates.requests(caller, 1).map_err(Refused::by_kind)?;
             }
             let inquiry = read::posted(operation.get().as_bytes())?;
-            let asked = Asked { caller: caller.clone(), id, started, streams: false, tells_cost: false };
+            let caller = caller.clone();
+            let explain = explain();
+            let asked = Asked { caller, id, started, streams: false, tells_cost: false, explain };
             match run(edge, asked, inquiry).await? {
                 Outcome::Answer(answer) => Ok(answer),
                 Outcome::Subscription(_) => Err(Refused::by_kind(not_streaming())),

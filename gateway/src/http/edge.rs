@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use identity::Viewer;
 use messaging::{Broker, Heard, revocations};
 use proto::{DomainEvent, user::v1::SessionRevoked};
-use runtime::{Sessions, Stop};
+use runtime::{Sessions, Stop, config::Environment};
 use tokio::time::MissedTickBehavior;
 
 use super::{
@@ -62,6 +62,7 @@ pub(crate) struct Edge {
     pub(super) batch: u8,
     pub(crate) largest_body: usize,
     pub(super) introspection: bool,
+    pub(super) development: bool,
     pub(crate) rpc_timeout: Duration,
     pub(crate) request_timeout: Duration,
 }
@@ -98,6 +99,7 @@ impl Edge {
             batch: config.requests.batch,
             largest_body: config.limits.body,
             introspection: config.allows_introspection(),
+            development: config.environment == Environment::Development,
             rpc_timeout: config.rpc_timeout,
             request_timeout: config.request_timeout,
         }

@@ -12,6 +12,7 @@ mod catalogue;
 mod decimals;
 mod entities;
 mod examples;
+mod explain;
 mod field_order;
 mod http_batches;
 mod http_bytes;

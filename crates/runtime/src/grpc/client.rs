@@ -29,7 +29,7 @@ use super::{Guarded, TlsConfig, guard::GrpcService};
 pub use config::ClientConfig;
 pub use context::CallContext;
 use context::Hurried;
-pub use log::{BatchSize, CallLog, CallRecord};
+pub use log::{Batch, CallLog, CallRecord};
 pub use stack::Client;
 
 /// The way to a service, over the network or in the process: one type, so that no client is generic over it. It has no

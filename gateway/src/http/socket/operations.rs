@@ -155,7 +155,8 @@ impl Operation {
             let _place = edge.admission.enter().map_err(Refused::by_kind)?;
             edge.rates.requests(&caller, 1).map_err(Refused::by_kind)?;
             let inquiry = read::posted(payload.get().as_bytes())?;
-            let asked = Asked { caller, id: &request_id, started, streams: true, tells_cost: false };
+            let (id, explain) = (&*request_id, None);
+            let asked = Asked { caller, id, started, streams: true, tells_cost: false, explain };
             run(&edge, asked, inquiry).await
         };
         let span = trace::message(&request_id);

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 
-use super::log::{BatchSize, CallLog, CallRecord};
+use super::log::{CallLog, CallRecord};
 use crate::measure::rpc;
 
 /// A call under way. Its end is heard when it is dropped.
@@ -24,7 +24,7 @@ impl Call {
         let record = CallRecord {
             service,
             path: path.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
-            batch: extensions.remove().map(|BatchSize(keys)| keys),
+            batch: extensions.remove(),
             started: Instant::now(),
             took: std::time::Duration::ZERO,
             attempts: 0,

@@ -9,7 +9,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
 };
 
-use super::CallLog;
+use super::{Batch, CallLog};
 use crate::grpc::{CLIENT_ADDRESS, REQUEST_ID};
 
 /// In the extensions of a request that has less time than its service may take: if it runs out, that's not the service's
@@ -25,12 +25,13 @@ pub struct CallContext {
     client_address: Option<MetadataValue<Ascii>>,
     deadline: Instant,
     log: Option<CallLog>,
+    batch: Option<Batch>,
 }
 
 impl CallContext {
     /// A context whose calls end at `deadline`, for an anonymous client.
     pub fn new(deadline: Instant) -> Self {
-        Self { authorization: None, request_id: None, client_address: None, deadline, log: None }
+        Self { authorization: None, request_id: None, client_address: None, deadline, log: None, batch: None }
     }
 
     /// With the client's access token. One that is no header value is left out; the guard refuses the call then.
@@ -61,6 +62,11 @@ impl CallContext {
         self
     }
 
+    /// The same for a call of a loader; `None` where nobody wants to know, since there is no log.
+    pub fn of_batch(&self, batch: Batch) -> Option<Self> {
+        self.log.as_ref().map(|_| Self { batch: Some(batch), ..self.clone() })
+    }
+
     /// The request that carries `message` to a service, with no more time than is left or than `at_most`.
     pub fn request<T>(&self, message: T, at_most: Duration) -> Request<T> {
         let mut request = Request::new(message);
@@ -81,6 +87,9 @@ impl CallContext {
         }
         if let Some(log) = &self.log {
             request.extensions_mut().insert(log.clone());
+            if let Some(batch) = self.batch {
+                request.extensions_mut().insert(batch);
+            }
         }
         request
     }

@@ -32,8 +32,8 @@ pub struct CallRecord {
     pub service: &'static str,
     /// The path of the RPC: `/order.v1.OrderService/GetOrder`.
     pub path: PathAndQuery,
-    /// For how many keys it asked, where the request said so by [`BatchSize`].
-    pub batch: Option<usize>,
+    /// What it asks for at once, where it is the call of a loader.
+    pub batch: Option<Batch>,
     /// When it began.
     pub started: Instant,
     /// How long it took.
@@ -48,6 +48,11 @@ pub struct CallRecord {
     pub code: Option<Code>,
 }
 
-/// For how many keys a call asks. In the request's extensions it comes into the [`CallRecord`].
-#[derive(Clone, Copy, Debug)]
-pub struct BatchSize(pub usize);
+/// What a call of a loader asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The loader's name: `users_by_id`.
+    pub loader: &'static str,
+    /// For how many keys it asks.
+    pub keys: usize,
+}
