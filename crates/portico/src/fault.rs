@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
 use runtime::faults::{Code, Fault};
@@ -50,7 +50,6 @@ const EXAMPLES: &str = "Examples:
 
 /// What is to go wrong.
 #[derive(Debug, Args)]
-#[group(id = "fault", required = true, multiple = true, args = ["latency", "error", "unreachable", "not_ready", "broker_down", "slow_consumer"])]
 struct Set {
     /// user, order or payment; the gateway can only be made not ready, or its broker down
     service: String,
@@ -78,8 +77,8 @@ struct Set {
 }
 
 impl Set {
-    fn fault(&self) -> Fault {
-        Fault {
+    fn fault(&self) -> Result<Fault> {
+        let fault = Fault {
             latency_ms: self.latency.unwrap_or_default(),
             error_percent: self.error.unwrap_or_default(),
             error_code: if self.internal { Code::Internal } else { Code::Unavailable },
@@ -87,7 +86,12 @@ impl Set {
             not_ready: self.not_ready,
             broker_down: self.broker_down,
             slow_consumer_ms: self.slow_consumer.unwrap_or_default(),
-        }
+        };
+        ensure!(
+            !fault.is_none(),
+            "say what is to go wrong, such as --latency 2s; `portico fault set --help` lists it"
+        );
+        Ok(fault)
     }
 }
 
@@ -99,7 +103,7 @@ impl FaultCommand {
     pub fn run(&self, environment: &Environment) -> Result<ExitCode> {
         let mut ports = ports::find(&self.admin, environment)?;
         match &self.task {
-            Task::Set(set) => put(&mut ports, Some(&set.service), set.fault())?,
+            Task::Set(set) => put(&mut ports, Some(&set.service), set.fault()?)?,
             Task::Clear { service } => put(&mut ports, service.as_deref(), Fault::default())?,
             Task::List => {}
         }

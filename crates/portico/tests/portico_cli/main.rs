@@ -8,6 +8,7 @@ mod backups;
 mod commands;
 mod documents;
 mod events;
+mod faults;
 mod graph;
 mod metrics;
 mod nginx;

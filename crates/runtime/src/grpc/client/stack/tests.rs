@@ -13,7 +13,7 @@ use tower::util::BoxCloneSyncService;
 use super::{super::config::by_default, *};
 use crate::{
     Refusal,
-    grpc::{BatchSize, CallContext, CallLog},
+    grpc::{Batch, CallContext, CallLog},
 };
 
 const READS: &str = "/order.v1.OrderService/ListProducts";
@@ -240,10 +240,11 @@ async fn every_call_is_written_down_whatever_becomes_of_it() {
     let log = CallLog::default();
     let context = CallContext::new(Instant::now() + Duration::from_secs(10)).with_log(log.clone());
     let mut request = of(context, READS);
-    request.extensions_mut().insert(BatchSize(7));
+    let batch = Batch { loader: "orders_by_id", keys: 7 };
+    request.extensions_mut().insert(batch);
     let _ = send(&service.client(), request.map(|_| Body::new(Full::from("question")))).await;
     let [record] = &log.take()[..] else { panic!("one call, one record") };
-    assert_eq!((record.service, record.path.as_str(), record.batch), ("order", READS, Some(7)));
+    assert_eq!((record.service, record.path.as_str(), record.batch), ("order", READS, Some(batch)));
     assert_eq!((record.attempts, record.sent_bytes, record.received_bytes), (2, 8, 8));
     assert_eq!(record.code, Some(Code::Unknown), "an answer without trailers is none");
     assert!(record.took >= Duration::from_millis(12));
