@@ -10,6 +10,7 @@
 //! | [`wrk`], [`pgbench`], [`programs`] | the tools that make the load |
 //! | [`pipeline`] | the part about what the edge itself costs a query |
 //! | [`refused`] | the part about what is refused: what that takes of the processor |
+//! | [`safety`] | the part about what it costs to be watched, and what a service that is stuck costs the others |
 //! | [`edge`] | the part about the cache of nginx: what is measured there, and beside what |
 //! | [`events`] | the part about events: what is measured there, and beside what |
 //! | [`rounds`] | what is made of the numbers |
@@ -37,6 +38,7 @@ mod refused;
 mod report;
 mod rounds;
 mod run;
+mod safety;
 mod system;
 mod tokens;
 mod up;

@@ -15,6 +15,7 @@ use crate::{
     edge, events, pipeline, plot, refused,
     rounds::{Rounds, median},
     run::{CREATE, PGBENCH, Results},
+    safety,
     system::{EMBEDDED, GATEWAY, HANDLER},
     wrk::CONNECTIONS,
 };
@@ -29,6 +30,8 @@ const OF_PGBENCH: f64 = 0.4;
 const EDGE: &str = "public query through nginx";
 /// What the rates with and without the edge's settings are called.
 const PIPELINE: &str = "nested query";
+/// What the rates of a query are called that does not need the service that is stuck.
+const OTHERS: &str = "query without payments";
 /// What the idle gateway may hold, in MB.
 const GATEWAY_HOLDS: f64 = 30.0;
 /// What each idle service may hold, in MB.
@@ -64,9 +67,9 @@ impl Target {
     /// What, wanted, measured, and whether it is met.
     fn row(&self) -> [String; 4] {
         let (wanted, measured) = match self.wanted {
-            Wanted::AtLeast(least) => (format!("{least:.1} or more"), format!("{:.2}", self.measured)),
+            Wanted::AtLeast(least) => (format!("{least} or more"), format!("{:.2}", self.measured)),
             Wanted::AtMost(most, unit) => {
-                (format!("{most:.0} {unit} or less"), format!("{:.1} {unit}", self.measured))
+                (format!("{most} {unit} or less"), format!("{:.1} {unit}", self.measured))
             }
         };
         let verdict = if self.is_met() { "met" } else { "MISSED" };
@@ -95,6 +98,7 @@ fn targets(results: &Results) -> Vec<Target> {
     }));
     targets.push(results.pipeline.target());
     targets.push(results.refused.target());
+    targets.extend(results.safety.targets());
     targets.extend(results.events.targets());
     targets.extend(results.edge.targets());
     targets
@@ -147,6 +151,15 @@ pub(crate) fn print_only_pipeline(results: &pipeline::Results) -> Result<()> {
     print_targets(vec![results.target()])
 }
 
+/// Prints the part about being watched, and a service that is stuck, alone.
+///
+/// # Errors
+/// When the standard output is closed.
+pub(crate) fn print_only_safety(results: &safety::Results) -> Result<()> {
+    print_rates(&[(PIPELINE, &results.traced), (OTHERS, &results.others)])?;
+    print_targets(results.targets())
+}
+
 fn print_rates(parts: &[(&str, &Rounds)]) -> Result<()> {
     let mut rates = table(["", "requests/s (median)", "from", "to", "half within", "99 % within"]);
     for (what, rounds) in parts {
@@ -192,13 +205,15 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn parts(results: &Results) -> [(&'static str, &Rounds); 5] {
+fn parts(results: &Results) -> [(&'static str, &Rounds); 7] {
     [
         ("query, Postgres behind", &results.postgres),
         ("query, from memory", &results.memory),
         ("orders placed", &results.writes),
         (EDGE, &results.edge.rounds),
         (PIPELINE, &results.pipeline.rounds),
+        (PIPELINE, &results.safety.traced),
+        (OTHERS, &results.safety.others),
     ]
 }
 
@@ -239,6 +254,8 @@ pub(crate) fn write(results: &Results, docs: &Path) -> Result<()> {
         "writes.svg",
         "edge.svg",
         "pipeline.svg",
+        "traced.svg",
+        "others.svg",
     ]) {
         plot::rates(&plots.join(file), title, "requests", rounds)?;
     }
@@ -271,6 +288,7 @@ fn text(results: &Results) -> Result<String> {
     queries(&mut page, results)?;
     results.pipeline.write(&mut page)?;
     results.refused.write(&mut page)?;
+    results.safety.write(&mut page)?;
     writes(&mut page, results)?;
     held(&mut page, results)?;
     results.events.write(&mut page)?;
@@ -341,12 +359,13 @@ const AGAIN: &str = "
 ## Again
 
 ```sh
-make bench         # this page, in about seven minutes
+make bench         # this page, in about a quarter of an hour
 make bench-quick   # short rounds, to see that it works; writes nothing
 scripts/bench --only events   # the part about events; writes nothing
 scripts/bench --only refused  # the part about what is refused; writes nothing
 scripts/bench --only edge     # the part about nginx; writes nothing
 scripts/bench --only pipeline # the part about what the edge costs; writes nothing
+scripts/bench --only safety   # the part about traces and a service that is stuck; writes nothing
 make load-test URL=http://127.0.0.1:4000/graphql CONCURRENCY=16 REQUESTS=10000   # a bounded load on what runs
 ```
 ";

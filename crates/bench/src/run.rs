@@ -24,6 +24,7 @@ use crate::{
     processes::Process,
     refused, report,
     rounds::Rounds,
+    safety,
     system::{Backing, EMBEDDED, GATEWAY, System, Way, start_embedded_in_memory},
     tokens::{Tokens, refresh_tokens},
     up::{Kind, Up},
@@ -52,6 +53,8 @@ enum Part {
     Edge,
     /// What the edge itself costs a query
     Pipeline,
+    /// What traces cost, and what a service that is stuck costs the others
+    Safety,
 }
 
 /// How much is measured.
@@ -93,6 +96,8 @@ pub(crate) struct Results {
     pub(crate) pipeline: pipeline::Results,
     /// What is refused.
     pub(crate) refused: refused::Results,
+    /// What watching costs, and a service that is stuck.
+    pub(crate) safety: safety::Results,
     /// createOrder.
     pub(crate) writes: Rounds,
     /// What each process holds once it is ready and idle, in bytes.
@@ -157,6 +162,10 @@ impl Run {
                 let results = told(self.measure_pipeline(&folder).await, &folder)?;
                 report::print_only_pipeline(&results)?;
             }
+            Some(Part::Safety) => {
+                let results = told(self.measure_safety(&folder).await, &folder)?;
+                report::print_only_safety(&results)?;
+            }
         }
         Ok(())
     }
@@ -186,6 +195,12 @@ impl Run {
         pipeline::measure(self.plan(), &answers, folder, &wrk, &Progress::on_stderr()).await
     }
 
+    async fn measure_safety(&self, folder: &Path) -> Result<safety::Results> {
+        let wrk = Wrk::find(folder).await?;
+        let answers = Answers::of(&Dataset::new(), folder)?;
+        safety::measure(self.plan(), &answers, folder, &wrk, &Progress::on_stderr()).await
+    }
+
     fn plan(&self) -> Plan {
         if self.quick { QUICK } else { FULL }
     }
@@ -211,6 +226,7 @@ impl Run {
         let (memory, refused) = bench.queries_in_memory(self.quick).await?;
         let Bench { plan, answers, wrk, progress, .. } = &bench;
         let pipeline = Box::pin(pipeline::measure(*plan, answers, folder, wrk, progress)).await?;
+        let safety = Box::pin(safety::measure(*plan, answers, folder, wrk, progress)).await?;
         let plan = self.events_plan();
         let events = Box::pin(events::measure(plan, &bench.data, folder, &bench.progress)).await?;
         let Bench { plan, wrk, progress, data, .. } = &bench;
@@ -222,6 +238,7 @@ impl Run {
             memory,
             pipeline,
             refused,
+            safety,
             writes,
             idle,
             after,
