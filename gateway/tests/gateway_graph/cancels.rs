@@ -44,7 +44,7 @@ async fn nothing_is_left(world: &RealWorld) {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_its_statements() {
-    let (world, _door, ada) = stuck().await;
+    let (world, _door, ada) = Box::pin(stuck()).await;
     // With more time than the database gives a statement: its own limit must not be what ends it.
     let gateway = world.gateway_apart_with(world.broker.clone(), &["--rpc-timeout", "9"]).await;
     let mut connection = TcpStream::connect(gateway.address).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_client_that_hangs_up_ends_its_statements() {
 
 #[tokio::test]
 async fn an_operation_that_is_completed_on_its_socket_ends_its_statements() {
-    let (world, _door, ada) = stuck().await;
+    let (world, _door, ada) = Box::pin(stuck()).await;
     let gateway = world.gateway_apart_with(world.broker.clone(), &["--rpc-timeout", "9"]).await;
     let mut client: Client = gateway.client(&ada).await;
     client.subscribe("orders", ORDERS).await;

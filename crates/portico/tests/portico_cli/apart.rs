@@ -25,13 +25,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `name` with these settings and waits until it says where it listens.
     pub(crate) fn start(name: &str, settings: &[(String, String)]) -> Self {
+        Self::start_at("127.0.0.1:0", name, settings)
+    }
+
+    /// The same, with clients answered at `address`.
+    pub(crate) fn start_at(address: &str, name: &str, settings: &[(String, String)]) -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_portico")).with_file_name(name);
         assert!(program.exists(), "{name} is not built: `cargo build --workspace --bins`");
         let prefix = name.to_uppercase();
         let mut command = Command::new(program);
         command.env("LOG_FORMAT", "json").env("RUST_LOG", "info");
         command.envs(settings.iter().map(|(name, value)| (name, value)));
-        command.env(format!("{prefix}_LISTEN"), "127.0.0.1:0");
+        command.env(format!("{prefix}_LISTEN"), address);
         command.env(format!("{prefix}_ADMIN_LISTEN"), "127.0.0.1:0");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -16,6 +16,7 @@ mod observability;
 mod rabbitmq;
 mod restarts;
 mod run;
+mod scene;
 mod secrets;
 mod topology;
 mod traces;

@@ -179,7 +179,7 @@ impl Watched {
             ureq::http::Request::builder().method(method).uri(format!("{gateway}/graphql")).body(()).unwrap();
         agent.run(odd).unwrap();
         // It takes a second until such a socket is hung up.
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             self.knock(&format!("protocol{n}"));
         }
     }

@@ -128,7 +128,7 @@ fn nothing_secret_or_personal_is_logged_or_exported_by_a_whole_run() {
     // Two orders, each told and handled.
     eventually("the last spans have come", || spans() >= 4);
 
-    let Watched { gateway, services: [user, order, payment], backends, folder } = system;
+    let Watched { gateway, services: [user, order, payment], backends, folder, .. } = system;
     let mut logs: Vec<_> = [gateway, user, order, payment].iter().map(|process| process.logged()).collect();
     drop(backends);
     logs.push(files(&folder.path().join("state/logs")));

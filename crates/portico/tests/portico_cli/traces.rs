@@ -10,8 +10,8 @@ use crate::run::{Folder, Up};
 use crate::watched::Watched;
 
 /// A client's own trace and span.
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SPAN: &str = "00f067aa0ba902b7";
+pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub(crate) const SPAN: &str = "00f067aa0ba902b7";
 
 /// A collector, and the runtime on which it runs beside the test.
 pub(crate) struct Store {
@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Waits for the one span of the client's trace that is like this, and belongs to `parent`.
-    fn child(&self, parent: &str, service: &str, kind: &str, name: &str) -> Collected {
+    pub(crate) fn child(&self, parent: &str, service: &str, kind: &str, name: &str) -> Collected {
         let what = format!("{kind} span {name} of {service}");
         let like = |span: &Collected| {
             span.parent == parent && span.service == service && span.kind == kind && span.name == name
@@ -160,8 +160,7 @@ fn of_traces_that_are_not_kept_only_failures_are_exported() {
             .is_some()
     );
     assert!(admin.refusal("{ nonsense }").is_some());
-    let [_, _, payment] = &mut system.services;
-    payment.end();
+    system.end_payment();
     let headers = [("traceparent", format!("00-{TRACE}-{SPAN}-01"))];
     let page = admin.ask_with("{ payments { data { id } } products { data { id } } }", &headers);
     assert_eq!(page["errors"][0]["extensions"]["code"], "SERVICE_UNAVAILABLE");

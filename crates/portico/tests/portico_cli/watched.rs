@@ -16,6 +16,8 @@ pub(crate) struct Watched {
     pub(crate) services: [Process; 3],
     pub(crate) backends: Up,
     pub(crate) folder: Folder,
+    /// What the payment service was started with.
+    of_payment: Vec<(String, String)>,
 }
 
 impl Watched {
@@ -27,20 +29,34 @@ impl Watched {
     pub(crate) fn start_with(more: &[(String, String)]) -> Self {
         let folder = Folder::new();
         let backends = Up::start_arguments(&folder, &["up", "--backends"], &[]);
-        let with = |service: &str, urls: &[(&str, &Process)]| {
+        let settings = |service: &str, urls: &[(&str, &Process)]| {
             let mut settings = settings_of(service, &folder);
             let named = |(name, process): &(&str, &Process)| {
                 (format!("{name}_GRPC_URL"), format!("http://{}", process.address))
             };
             settings.extend(urls.iter().map(named));
             settings.extend(more.iter().cloned());
-            Process::start(service, &settings)
+            settings
         };
+        let with =
+            |service: &str, urls: &[(&str, &Process)]| Process::start(service, &settings(service, urls));
         let user = with("user", &[]);
         let order = with("order", &[("USER", &user)]);
-        let payment = with("payment", &[("USER", &user)]);
+        let of_payment = settings("payment", &[("USER", &user)]);
+        let payment = Process::start("payment", &of_payment);
         let gateway = with("gateway", &[("USER", &user), ("ORDER", &order), ("PAYMENT", &payment)]);
-        Self { gateway, services: [user, order, payment], backends, folder }
+        Self { gateway, services: [user, order, payment], backends, folder, of_payment }
+    }
+
+    /// Kills the payment service.
+    pub(crate) fn end_payment(&mut self) {
+        self.services[2].end();
+    }
+
+    /// Starts it where it was.
+    pub(crate) fn start_payment_again(&mut self) {
+        let address = self.services[2].address.clone();
+        self.services[2] = Process::start_at(&address, "payment", &self.of_payment);
     }
 
     pub(crate) fn graph(&self) -> Graph {
