@@ -69,14 +69,15 @@ impl Broker {
         consumers.iter().for_each(|consumer| measure::count_from_nothing(consumer.name()));
         let last = Stop::new();
         let relay = relay::run(outbox, self.clone(), last.clone());
-        match self {
-            Self::InProcess(bus) => {
-                tokio::join!(relay, and_then_stop(bus.redrive(&consumers, stop), last));
+        let consuming = async {
+            match self {
+                Self::InProcess(bus) => bus.redrive(&consumers, stop.clone()).await,
+                Self::RabbitMq(rabbitmq) => rabbitmq.consume(consumers, stop.clone()).await,
             }
-            Self::RabbitMq(rabbitmq) => {
-                tokio::join!(relay, and_then_stop(rabbitmq.consume(consumers, stop), last));
-            }
-        }
+            // Where there are no consumers, that is at once.
+            stop.cancelled().await;
+        };
+        tokio::join!(relay, and_then_stop(consuming, last));
     }
 
     /// Hears the events of these names as they are told, in this process alone and only from now on. For what must be

@@ -227,7 +227,7 @@ async fn a_refusal_says_how_much_it_was_and_how_much_may_be() {
 #[tokio::test]
 async fn one_request_more_than_there_is_room_for_is_refused_at_once_and_ready_tells() {
     let world = World::with(&["--limit-requests", "1"]);
-    world.faults.set("ListProducts", Fault::Slow(Duration::from_secs(2)));
+    world.faults.set("ListProducts", Fault::Slow(Duration::from_secs(1)));
     assert!(readiness(&world.app.checks()).await.0);
     let slow = world.ask(None, "{ products { data { id } } }");
     let meanwhile = async {

@@ -162,10 +162,13 @@ impl World {
             order: reach.to(memory::orders(&store)),
             payment: reach.to(memory::payments(&store)),
         };
-        let mut config: Config = runtime::config::parse(
-            ["gateway", "--environment", "development"].iter().chain(arguments).copied(),
-        )
-        .unwrap();
+        let environment: &[&str] = match arguments.contains(&"--environment") {
+            true => &[],
+            false => &["--environment", "development"],
+        };
+        let arguments = [environment, arguments].concat();
+        let mut config: Config =
+            runtime::config::parse(["gateway"].iter().chain(&arguments).copied()).unwrap();
         for address in [&mut config.listen, &mut config.admin_listen] {
             if !arguments.contains(&address.as_str()) {
                 *address = "127.0.0.1:0".to_owned();

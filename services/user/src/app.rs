@@ -47,6 +47,7 @@ impl App {
     /// # Errors
     /// When the database's URL is none.
     pub fn build(config: Config, sessions: Sessions, clock: Clock) -> anyhow::Result<Self> {
+        runtime::measure::describe(crate::measure::METRICS);
         let database = Database::at(config.place(), ["user", "user read", "user replica"])?;
         let outbox = Outbox::new(database.writes.raw().clone(), "user");
         let rotation = TimeDelta::days(config.key_rotation_days.into());
