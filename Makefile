@@ -200,6 +200,8 @@ FAULT_SECONDS ?= 150
 FAULT_SEED ?=
 test-faults: ## Kill, stop and cut everything while clients order and pay, and see that nothing is lost (FAULT_SECONDS=, FAULT_SEED=)
 	@scripts/test-faults --seconds $(FAULT_SECONDS) $(if $(FAULT_SEED),--seed $(FAULT_SEED))
+	@cargo build --workspace --bins
+	@$(WITH) $(TEST) --workspace --test portico_cli -- faults:: scene::
 
 test-faults-short: ## The same in its shortest form, each fault about once
 	@$(MAKE) --no-print-directory test-faults FAULT_SECONDS=20
