@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that can't go on has failed")]
 
 mod access;
+mod alone;
 mod bad_input;
 mod breakers;
 mod caching;

@@ -6,6 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use testkit::Caller;
 
+use crate::alone::alone;
 use crate::world::{Answer, Fault, World, post, reason};
 
 /// Every edge: a query, what is down, the edge in the answer, and something beside it that must be there.
@@ -208,6 +209,9 @@ async fn a_mutation_whose_service_is_down_answers_with_its_error() {
 
 #[tokio::test]
 async fn each_edge_is_counted_once_for_a_level_with_how_it_ended() {
+    if !alone("outages::each_edge_is_counted_once_for_a_level_with_how_it_ended") {
+        return;
+    }
     let metrics = runtime::telemetry::metrics().unwrap();
     let counted = || -> std::collections::BTreeMap<String, f64> {
         let samples = runtime::measure::text::samples(&metrics.render()).into_iter();

@@ -10,6 +10,7 @@ use gateway::Config;
 use serde_json::{Value, json};
 
 use crate::{
+    alone::alone,
     live::Live,
     world::{Answer, World, post, reason},
 };
@@ -251,6 +252,9 @@ fn a_mode_without_a_manifest_is_refused() {
 
 #[tokio::test]
 async fn an_operations_name_is_counted_only_where_the_manifest_has_it() {
+    if !alone("trusted_documents::an_operations_name_is_counted_only_where_the_manifest_has_it") {
+        return;
+    }
     runtime::telemetry::metrics();
     let world = world("log");
     send(&world, json!({ "query": SHOP })).await;
