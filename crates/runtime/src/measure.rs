@@ -225,7 +225,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "panics_total",
         kind: Kind::Counter,
-        by: SERVICES,
+        by: EVERY,
         labels: &[label("where", Are(&["rpc", "job"]))],
         meaning: "Panics that were caught: each cost its call, or one run of its job, and nothing else",
     },
