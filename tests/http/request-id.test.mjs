@@ -30,8 +30,8 @@ test("a request's id is in the answer, and in the lines that nginx, the gateway 
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get("x-request-id"), id);
   await lines("nginx/access.log", id, /POST/);
-  // The span of the gateway around that of the service around a line of the service.
-  await lines("logs/portico.log", id, /graphql\{.*rpc\{path="\/order.*sqlx/);
+  // A line about a statement of the service, which tells the RPC that it is of.
+  await lines("logs/portico.log", id, /sqlx::query.* span=order\.v1\.OrderService\//);
 });
 
 test("an id that is none is replaced by one that nginx and the gateway share", async () => {
