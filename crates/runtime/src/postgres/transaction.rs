@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    hash::{BuildHasher, RandomState},
     ops::{Deref, DerefMut},
     time::Duration,
 };
@@ -131,7 +130,7 @@ impl<'a> Runs<'a> {
         let Some(failure) = failure.filter(|_| self.left > 0) else { return false };
         let pause = PAUSE * 2_u32.pow(RERUNS - self.left);
         // Those who met go on at different times.
-        let pause = pause + pause.mul_f64(f64::from(chance()) / f64::from(u32::MAX));
+        let pause = pause.mul_f64(rand::random_range(1.0..=2.0));
         if time_left().is_some_and(|left| left <= pause) {
             return false;
         }
@@ -159,10 +158,6 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
         Some("40P01") => Some(Failure::Deadlock),
         _ => None,
     }
-}
-
-fn chance() -> u32 {
-    (RandomState::new().hash_one(()) >> 32) as u32
 }
 
 /// Does a use case in a transaction, of which nothing is left when it fails, and does it again, whole, where the database
