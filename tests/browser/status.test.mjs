@@ -75,6 +75,22 @@ test("the status page shows the system live, by itself and under its policy", { 
   assert.deepEqual(complaints, []);
 });
 
+test("the status page says first of all what is not well", { timeout: 60_000 }, async (t) => {
+  const { page } = await open(t, "light");
+  const change = async (of) => {
+    await page.unroute("**/status.json");
+    await page.route("**/status.json", async (route) => {
+      const report = await (await route.fetch()).json();
+      of(report.parts.find(({ name }) => name === "payment"));
+      await route.fulfill({ json: report });
+    });
+  };
+  await change((payment) => (payment.breaker = "open"));
+  await page.getByRole("status").getByText("Failing: payment").waitFor();
+  await change((payment) => (payment.checks[0].missing = "not reachable"));
+  await page.getByRole("status").getByText("Not ready: payment").waitFor();
+});
+
 test("the status page follows the colours that its reader likes", { timeout: 60_000 }, async (t) => {
   const colours = {};
   for (const scheme of ["light", "dark"]) {

@@ -119,7 +119,15 @@ def a_database_has_room_for_as_many_pods_as_there_may_be(rendering):
             yield f"{pods} pods of {service} want more connections than Postgres has"
 
 
+def no_postgres_quotes_rows_in_its_log(rendering):
+    for workload, container in each(rendering):
+        if image(container).endswith("/postgres") and workload.object["kind"] == "StatefulSet":
+            if "log_error_verbosity=terse" not in container.get("args", []):
+                yield f"{workload}: its log quotes rows, and the emails in them"
+
+
 RULES = [
+    no_postgres_quotes_rows_in_its_log,
     every_container_has_requests_and_limits_that_are_not_below_them,
     no_container_may_more_than_it_needs,
     every_probe_asks_for_what_is_there,

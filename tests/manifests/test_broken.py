@@ -35,6 +35,13 @@ def an_old_api_version(rendering):
     rendering.find("HorizontalPodAutoscaler", "order")["apiVersion"] = "autoscaling/v2beta2"
 
 
+@breaks(pods.no_postgres_quotes_rows_in_its_log, "StatefulSet user: its log quotes rows")
+def a_postgres_that_says_all_in_its_log(rendering):
+    # Not every overlay has one.
+    rendering.workload("user").object["kind"] = "StatefulSet"
+    rendering.find("StatefulSet", "user")["spec"]["template"]["spec"]["containers"][0]["image"] = "docker.io/library/postgres:18.6"
+
+
 @breaks(wiring.everything_is_in_the_namespace, "Service user is in another namespace")
 def an_object_without_its_namespace(rendering):
     del rendering.find("Service", "user")["metadata"]["namespace"]

@@ -139,10 +139,14 @@ function say(text, kind) {
   at("state").className = kind;
 }
 
+const names = (parts) => parts.map(({ name }) => name).join(", ");
+
 function judge(parts) {
   const missing = parts.filter(({ checks }) => checks.some((check) => check.missing !== null));
-  if (missing.length === 0) return say("All is ready", "good");
-  return say(`Not ready: ${missing.map(({ name }) => name).join(", ")}`, "bad");
+  if (missing.length > 0) return say(`Not ready: ${names(missing)}`, "bad");
+  const left = parts.filter(({ breaker }) => breaker !== null && breaker !== "closed");
+  if (left.length > 0) return say(`Failing: ${names(left)}`, "bad");
+  return say("All is ready", "good");
 }
 
 async function ask() {
